@@ -1,0 +1,186 @@
+#include "host/checkpoint/safetensors.h"
+
+#include <ATen/ops/from_blob.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "host/checkpoint/files.h"
+#include "trainhost/error.h"
+
+namespace trainhost::checkpoint {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::int64_t kMaxHeader = std::int64_t{100} << 20;  // the format's own bound
+
+constexpr std::array<std::pair<const char*, at::ScalarType>, 9> kTypes = {{{"F64", at::kDouble},
+                                                                           {"F32", at::kFloat},
+                                                                           {"F16", at::kHalf},
+                                                                           {"BF16", at::kBFloat16},
+                                                                           {"I64", at::kLong},
+                                                                           {"I32", at::kInt},
+                                                                           {"U8", at::kByte},
+                                                                           {"I8", at::kChar},
+                                                                           {"BOOL", at::kBool}}};
+
+const char* type_name(at::ScalarType type) {
+  for (const auto& [name, known] : kTypes) {
+    if (known == type) return name;
+  }
+  throw Error(Failure::kRun,
+              {.where = "safetensors",
+               .what = std::string("cannot store tensors of type ") + c10::toString(type)});
+}
+
+std::string header_text(const std::vector<NamedTensor>& tensors,
+                        const std::map<std::string, std::string>& metadata) {
+  nlohmann::ordered_json header;
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  std::int64_t offset = 0;
+  for (const auto& [name, tensor] : tensors) {
+    const auto bytes = static_cast<std::int64_t>(tensor.nbytes());
+    header[name] = {{"dtype", type_name(tensor.scalar_type())},
+                    {"shape", tensor.sizes().vec()},
+                    {"data_offsets", {offset, offset + bytes}}};
+    offset += bytes;
+  }
+  std::string text = header.dump();
+  text.append((8 - text.size() % 8) % 8, ' ');  // data stays aligned
+  return text;
+}
+
+[[noreturn]] void broken(const std::string& path, const std::string& what,
+                         const std::string& expected = "", const std::string& got = "") {
+  throw Error(Failure::kUser, {.where = path,
+                               .what = "not a readable safetensors file: " + what,
+                               .expected = expected,
+                               .got = got,
+                               .fix = "take another copy of the file, or an earlier checkpoint"});
+}
+
+/// Σ checked products: the bytes of a shape, or -1 where that does not fit.
+std::int64_t checked_bytes(const std::vector<std::int64_t>& shape, std::size_t element) {
+  std::int64_t bytes = static_cast<std::int64_t>(element);
+  for (const std::int64_t size : shape) {
+    if (size < 0 || __builtin_mul_overflow(bytes, size, &bytes)) return -1;
+  }
+  return bytes;
+}
+
+}  // namespace
+
+WrittenFile write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
+                              const std::map<std::string, std::string>& metadata) {
+  const std::string header = header_text(tensors, metadata);
+  NewFile file(path);
+  std::uint64_t length = header.size();
+  file.write(&length, sizeof(length));
+  file.write(header.data(), header.size());
+  for (const NamedTensor& named : tensors) {
+    const at::Tensor data = named.tensor.to(at::kCPU).contiguous();
+    file.write(data.const_data_ptr(), data.nbytes());
+  }
+  file.commit();
+  return {file.bytes(), file.crc32()};
+}
+
+SafetensorsReader::SafetensorsReader(const std::string& path) : path_(path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) broken(path, std::strerror(errno));
+  struct stat status = {};
+  const bool regular = ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+  if (!regular || status.st_size < 8) {
+    ::close(fd);
+    broken(path, regular ? "it is shorter than a header" : "it is no regular file");
+  }
+  size_ = status.st_size;
+  void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd, 0);
+  ::close(fd);
+  if (mapped == MAP_FAILED) broken(path, std::strerror(errno));
+  data_ = static_cast<const char*>(mapped);
+  try {
+    parse();
+  } catch (...) {
+    ::munmap(const_cast<char*>(data_), size_);
+    throw;
+  }
+}
+
+SafetensorsReader::SafetensorsReader(SafetensorsReader&& other) noexcept
+    : path_(std::move(other.path_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(other.size_),
+      entries_(std::move(other.entries_)) {}
+
+SafetensorsReader::~SafetensorsReader() {
+  if (data_ != nullptr) ::munmap(const_cast<char*>(data_), size_);
+}
+
+void SafetensorsReader::parse() {
+  std::uint64_t length = 0;
+  std::memcpy(&length, data_, sizeof(length));
+  const auto available = static_cast<std::uint64_t>(size_ - 8);
+  if (length > available || length > static_cast<std::uint64_t>(kMaxHeader)) {
+    broken(path_, "its header is longer than the file",
+           "at most " + std::to_string(available) + " bytes", std::to_string(length));
+  }
+  const json header = json::parse(data_ + 8, data_ + 8 + length, nullptr, /*exceptions=*/false);
+  if (!header.is_object()) broken(path_, "its header is no JSON object");
+  const std::int64_t data_begin = 8 + static_cast<std::int64_t>(length);
+  const std::int64_t data_bytes = size_ - data_begin;
+  for (const auto& [name, value] : header.items()) {
+    if (name == "__metadata__") continue;
+    Entry entry{at::kFloat, {}, 0};
+    std::int64_t begin = 0, end = 0;
+    try {
+      const auto type = value.at("dtype").get<std::string>();
+      const auto* known = std::find_if(kTypes.begin(), kTypes.end(),
+                                       [&](const auto& t) { return type == t.first; });
+      if (known == kTypes.end()) broken(path_, "tensor '" + name + "' has type " + type);
+      entry.dtype = known->second;
+      entry.shape = value.at("shape").get<std::vector<std::int64_t>>();
+      begin = value.at("data_offsets").at(0).get<std::int64_t>();
+      end = value.at("data_offsets").at(1).get<std::int64_t>();
+    } catch (const json::exception&) {
+      broken(path_, "tensor '" + name + "' is described wrongly");
+    }
+    const std::int64_t bytes = checked_bytes(entry.shape, c10::elementSize(entry.dtype));
+    if (begin < 0 || end < begin || end > data_bytes || bytes != end - begin) {
+      broken(path_, "tensor '" + name + "' lies outside the file or has another size",
+             std::to_string(bytes) + " bytes within " + std::to_string(data_bytes),
+             std::to_string(begin) + " to " + std::to_string(end));
+    }
+    if (begin % static_cast<std::int64_t>(c10::elementSize(entry.dtype)) != 0) {
+      broken(path_, "tensor '" + name + "' is not aligned to its element size");
+    }
+    entry.begin = data_begin + begin;
+    entries_.emplace(name, std::move(entry));
+  }
+}
+
+at::Tensor SafetensorsReader::tensor(const std::string& name) const {
+  const auto found = entries_.find(name);
+  if (found == entries_.end()) broken(path_, "it has no tensor '" + name + "'");
+  const Entry& entry = found->second;
+  return at::from_blob(const_cast<char*>(data_) + entry.begin, entry.shape, entry.dtype);
+}
+
+std::vector<std::string> SafetensorsReader::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, entry] : entries_) names.push_back(name);
+  return names;
+}
+
+std::uint32_t SafetensorsReader::crc32() const { return crc32_of(data_, size_); }
+
+}  // namespace trainhost::checkpoint

@@ -1,0 +1,66 @@
+// Safetensors files: 8 bytes of header length, a JSON header, raw little-endian tensors.
+//
+// Purpose: shards of checkpoints and exports that other tools read. Format:
+// https://github.com/huggingface/safetensors. Owner: a Reader maps the file and owns the mapping;
+// the tensors it returns view the mapping and must not outlive it. Threads and ranks: a Reader is
+// immutable; a Writer is used from one thread.
+// Errors: Error (Failure::kUser) with the file's name for anything a file could be wrong in; every
+// offset is checked against the file before it is used.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace trainhost::checkpoint {
+
+/// One tensor to be written: contiguous, on the CPU or a device.
+struct NamedTensor {
+  std::string name;
+  at::Tensor tensor;
+};
+
+/// What was written, for the manifest.
+struct WrittenFile {
+  std::int64_t bytes = 0;
+  std::uint32_t crc32 = 0;  ///< of the whole file (zlib's)
+};
+
+/// Writes and fsyncs a new file. Errors (a full disk too) remove what was written.
+WrittenFile write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
+                              const std::map<std::string, std::string>& metadata);
+
+class SafetensorsReader {
+ public:
+  explicit SafetensorsReader(const std::string& path);
+  ~SafetensorsReader();
+  SafetensorsReader(SafetensorsReader&& other) noexcept;
+  SafetensorsReader& operator=(SafetensorsReader&&) = delete;
+
+  bool has(const std::string& name) const { return entries_.count(name) > 0; }
+  /// A view of the mapping. Throws where there is no such tensor.
+  at::Tensor tensor(const std::string& name) const;
+  std::vector<std::string> names() const;
+  const std::string& path() const { return path_; }
+  std::uint32_t crc32() const;
+  std::int64_t bytes() const { return size_; }
+
+ private:
+  struct Entry {
+    at::ScalarType dtype;
+    std::vector<std::int64_t> shape;
+    std::int64_t begin;  // of the data in the file
+  };
+  void parse();
+
+  std::string path_;
+  const char* data_ = nullptr;
+  std::int64_t size_ = 0;
+  std::map<std::string, Entry> entries_;
+};
+
+}  // namespace trainhost::checkpoint

@@ -1,0 +1,57 @@
+// Arguments: the command line, parsed.
+//
+// Threads: pure functions of argv.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace trainhost::cli {
+
+struct RunArguments {
+  std::string recipe;
+  std::vector<std::string> overrides;  ///< "key=value"
+  std::string run_directory;           ///< "": runs/NAME
+  std::vector<std::string> plugins;
+};
+struct DescribeArguments {
+  std::string recipe;
+  std::vector<std::string> overrides;
+  std::vector<std::int64_t> worlds = {1, 2, 4, 8};
+  std::vector<std::string> plugins;
+  bool json = false;
+};
+struct ResumeArguments {
+  std::string run_directory;
+  std::vector<std::string> overrides;
+  std::vector<std::string> plugins;
+};
+struct PluginsArguments {
+  std::vector<std::string> plugins;
+  bool json = false;
+  bool devices = false;
+};
+struct CheckPluginArguments {
+  std::string file;
+  std::string only;
+  bool json = false;
+};
+struct RecipesArguments {
+  std::string copy;  ///< "": list
+  std::string to = ".";
+};
+/// Help or version: what is to be printed to stdout.
+struct Text {
+  std::string text;
+};
+
+using Arguments = std::variant<RunArguments, DescribeArguments, ResumeArguments, PluginsArguments,
+                               CheckPluginArguments, RecipesArguments, Text>;
+
+/// `words`: argv without the program. Throws Error (kUser) on anything wrong, with "did you mean".
+Arguments parse_arguments(const std::vector<std::string>& words);
+
+}  // namespace trainhost::cli

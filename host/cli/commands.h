@@ -1,0 +1,24 @@
+// The commands. Each returns the exit code of the program, or throws Error.
+//
+// Threads: the program's only thread.
+#pragma once
+
+#include "host/cli/arguments.h"
+#include "host/cli/prepared_run.h"
+#include "host/telemetry/run_directory.h"
+
+namespace trainhost::cli {
+
+int run_command(const RunArguments& arguments);
+int resume_command(const ResumeArguments& arguments);
+int describe_command(const DescribeArguments& arguments);
+int recipes_command(const RecipesArguments& arguments);
+int plugins_command(const PluginsArguments& arguments);
+int check_plugin_command(const CheckPluginArguments& arguments);
+
+/// Starts the ranks of a prepared run, stays with them, and reports; what run and resume share.
+int execute(const PreparedRun& run, telemetry::RunDirectory directory);
+/// The same for a process that a foreign launcher placed as a rank other than 0: no run directory.
+int execute_placed_rank(const PreparedRun& run);
+
+}  // namespace trainhost::cli

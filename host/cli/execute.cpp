@@ -1,0 +1,156 @@
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "host/cli/commands.h"
+#include "host/cli/installed_files.h"
+#include "host/cli/run_audience.h"
+#include "host/cli/run_banner.h"
+#include "host/launch/launch.h"
+#include "host/telemetry/evaluation_table.h"
+#include "host/telemetry/text_layout.h"
+
+namespace trainhost::cli {
+namespace {
+
+using launch::Ending;
+
+launch::LaunchOptions launch_options(const PreparedRun& run, const std::string& plan_file,
+                                     const std::string& run_directory) {
+  launch::LaunchOptions out;
+  out.rank_program = rank_program();
+  out.library_path = run.libtorch.library_path;
+  out.plan_file = plan_file;
+  out.run_directory = run_directory;
+  out.resume = run.resume;
+  out.foreign = run.foreign;
+  out.limits.stopped_seconds = run.plan.train.timeout;
+  out.devices.clear();
+  if (run.ranks_are_threads) {
+    out.devices.push_back(run.placement.indices);
+  } else {
+    for (const int index : run.placement.indices) out.devices.push_back({index});
+  }
+  return out;
+}
+
+telemetry::RunFacts run_facts(const PreparedRun& run) {
+  return {.name = run.plan.name,
+          .recipe = run.plan.recipe_file,
+          .model = run.plan.model.id,
+          .strategy = run.plan.strategy.id,
+          .precision = run.plan.precision,
+          .device = run.plan.device_kind,
+          .fallback = run.placement.reached_by_fallback ? run.placement.chain : std::string(),
+          .ranks = static_cast<int>(run.plan.ranks)};
+}
+
+telemetry::RunOutcome run_outcome(const Ending& ending, double seconds) {
+  telemetry::RunOutcome out;
+  if (ending.outcome == Ending::Outcome::kFailed) out.outcome = "failed";
+  if (ending.outcome == Ending::Outcome::kInterrupted) out.outcome = "interrupted";
+  if (ending.failure) out.error = ending.failure->text;
+  out.exit_code = ending.exit_code;
+  out.peak_memory_mb = ending.peak_memory_mb;
+  out.seconds = seconds;
+  return out;
+}
+
+std::string result_text(const telemetry::RunRecord& record, const std::string& run_directory) {
+  std::string out;
+  if (record.best()) {
+    const telemetry::Evaluation& best = *record.best();
+    out += fmt::format("best result, after epoch {}{}{}\n", best.epoch + 1,
+                       best.split.empty() ? "" : ", ", telemetry::printable(best.split));
+    out += telemetry::evaluation_table(best);
+  }
+  return out + "run directory: " + run_directory + "\n";
+}
+
+std::string peak_text(const std::vector<double>& megabytes) {
+  std::string out;
+  for (std::size_t rank = 0; rank < megabytes.size() && rank < 8; ++rank) {
+    out += fmt::format("{}{:.0f}", rank == 0 ? "" : ", ", megabytes[rank]);
+  }
+  return out + (megabytes.size() > 8 ? ", … MB" : " MB");
+}
+
+void report_ending(const Ending& ending, const telemetry::RunRecord& record,
+                   const std::string& run_directory, double seconds, telemetry::Console& console) {
+  console.finish();
+  switch (ending.outcome) {
+    case Ending::Outcome::kDone:
+      console.info(fmt::format("done in {}, peak memory by rank {}",
+                               telemetry::duration_text(seconds),
+                               peak_text(ending.peak_memory_mb)));
+      console.result(result_text(record, run_directory));
+      return;
+    case Ending::Outcome::kInterrupted:
+      console.info(ending.checkpoint_written && !record.checkpoint().empty()
+                       ? "interrupted; go on with: trainhost resume " + run_directory
+                       : "interrupted" + (record.checkpoint().empty()
+                                              ? std::string(" before the first checkpoint")
+                                              : "; the last checkpoint is " + record.checkpoint()));
+      return;
+    case Ending::Outcome::kFailed:
+      console.error(ending.failure->text);
+      if (!record.checkpoint().empty()) {
+        console.info("go on from the last checkpoint with: trainhost resume " + run_directory);
+      }
+      console.info("log: " + run_directory + "/log.txt");
+  }
+}
+
+}  // namespace
+
+int execute(const PreparedRun& run, telemetry::RunDirectory directory) {
+  const double began = steady_seconds();
+  directory.write_plan(recipe::plan_to_json(run.plan));
+  telemetry::Console console(process_screen());
+  console.banner(run_banner(run, directory.path()));
+  directory.log(fmt::format("trainhost {}: {}, {}", TRAINHOST_VERSION, run.plan.recipe_file,
+                            run.placement.chain));
+  telemetry::RunRecord record(run_facts(run));
+  RunAudience audience(console, record, &directory);
+  try {
+    const Ending ending =
+        launch::launch(launch_options(run, directory.plan_file(), directory.path()), audience);
+    const double seconds = steady_seconds() - began;
+    const telemetry::RunOutcome outcome = run_outcome(ending, seconds);
+    directory.log("the run ended: " + outcome.outcome +
+                  (outcome.error.empty() ? "" : ": " + outcome.error));
+    directory.flush();
+    directory.write_summary(record.summary(outcome));
+    report_ending(ending, record, directory.path(), seconds, console);
+    return ending.exit_code;
+  } catch (const Error& error) {
+    console.finish();
+    directory.log(error.what());
+    directory.write_summary(record.summary({.outcome = "failed",
+                                            .error = error.what(),
+                                            .exit_code = static_cast<int>(error.failure()),
+                                            .peak_memory_mb = {},
+                                            .seconds = steady_seconds() - began}));
+    throw;
+  }
+}
+
+int execute_placed_rank(const PreparedRun& run) {
+  // Only rank 0 has a run directory; this one's plan lives as long as its process.
+  const int plan = memfd_create("trainhost-plan", MFD_CLOEXEC);
+  const std::string text = recipe::plan_to_json(run.plan);
+  const launch::Descriptor owner(plan);
+  if (plan < 0 || write(plan, text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    throw Error(Failure::kRun, {.where = "launch", .what = "cannot hand the plan to the rank"});
+  }
+  const std::string plan_file = fmt::format("/proc/{}/fd/{}", getpid(), plan);
+  telemetry::Console console(process_screen());
+  telemetry::RunRecord record(run_facts(run));
+  RunAudience audience(console, record, nullptr);
+  const Ending ending = launch::launch(launch_options(run, plan_file, ""), audience);
+  console.finish();
+  if (ending.failure) console.error(ending.failure->text);
+  return ending.exit_code;
+}
+
+}  // namespace trainhost::cli

@@ -1,0 +1,104 @@
+#include "host/launch/failure_report.h"
+
+#include <fmt/format.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+
+namespace trainhost::launch {
+namespace {
+
+constexpr std::size_t kShownOutput = 8;
+
+// The dynamic loader ends a process so, before its main.
+constexpr int kLoaderExit = 127;
+
+bool blames_another(const WatchedRank& rank) {
+  return rank.failed && rank.failed->failure == Failure::kRankLost;
+}
+
+// Smaller is likelier to be the cause.
+int precedence(const WatchedRank& rank, int lost_rank) {
+  const int said = rank.failed && rank.failed->rank >= 0 ? rank.failed->rank : rank.rank;
+  if (said == lost_rank) return 0;
+  return blames_another(rank) ? 2 : 1;
+}
+
+Failure failure_of(const WatchedRank& rank) {
+  if (rank.failed) return rank.failed->failure;
+  const bool loader = !rank.running && WIFEXITED(rank.wait_status) &&
+                      WEXITSTATUS(rank.wait_status) == kLoaderExit && !rank.stopped_since;
+  return loader ? Failure::kDevice : Failure::kRankLost;
+}
+
+std::string reason_of(const WatchedRank& rank, double stopped_seconds) {
+  if (!rank.failed) return describe_end(rank, stopped_seconds);
+  const telemetry::Failed& said = *rank.failed;
+  return Error(said.failure, {said.where, said.what, said.expected, said.got, said.fix}).what();
+}
+
+std::string indented(const std::string& text) {
+  std::string out;
+  for (const char letter : text) {
+    out += letter;
+    if (letter == '\n') out += "  ";
+  }
+  return out;
+}
+
+// A rank that others waited for in vain, and that is not the cause itself: where it was last seen.
+std::string missing_rank(const WatchedRank& cause, const std::deque<WatchedRank>& ranks,
+                         const Control& control) {
+  const int lost = control.abort_signal().lost_rank();
+  for (const WatchedRank& other : ranks) {
+    if (other.rank != lost || &other == &cause || other.failure_order) continue;
+    const std::string doing = control.doing(other.slot);
+    return fmt::format("\n  lost:     rank {} (pid {}) did not answer; it was last {}", other.rank,
+                       other.pid, doing.empty() ? "starting" : doing);
+  }
+  return {};
+}
+
+}  // namespace
+
+const WatchedRank* find_cause(const std::deque<WatchedRank>& ranks, const Control& control) {
+  const int lost = control.abort_signal().lost_rank();
+  const WatchedRank* best = nullptr;
+  const auto key = [lost](const WatchedRank& rank) {
+    return std::pair(precedence(rank, lost), *rank.failure_order);
+  };
+  for (const WatchedRank& rank : ranks) {
+    if (!rank.failure_order) continue;
+    if (best == nullptr || key(rank) < key(*best)) best = &rank;
+  }
+  return best;
+}
+
+FailureReport report_failure(const WatchedRank& cause, const std::deque<WatchedRank>& ranks,
+                             const Control& control, double stopped_seconds,
+                             const std::string& hint) {
+  FailureReport out;
+  out.rank = cause.failed && cause.failed->rank >= 0 ? cause.failed->rank : cause.rank;
+  out.failure = failure_of(cause);
+  out.place = cause.failed && !cause.failed->doing.empty() ? cause.failed->doing
+                                                           : control.doing(cause.slot);
+  if (out.place.empty()) out.place = "starting";
+  out.reason = reason_of(cause, stopped_seconds);
+  out.text = fmt::format("rank {} (pid {}) {}{}\n  place:    {}", out.rank, cause.pid,
+                         cause.failed ? "failed: " : "", indented(out.reason), out.place);
+  out.text += missing_rank(cause, ranks, control);
+  if (out.failure == Failure::kDevice && !cause.failed) {
+    out.text +=
+        "\n  fix:      LibTorch or another library could not be loaded; point "
+        "TRAINHOST_LIBTORCH to a LibTorch of the version this build needs";
+  }
+  if (!hint.empty()) out.text += "\n  hint:     " + hint;
+  const std::size_t lines = std::min(kShownOutput, cause.last_output.size());
+  if (lines > 0) out.text += "\n  its last output:";
+  for (std::size_t i = cause.last_output.size() - lines; i < cause.last_output.size(); ++i) {
+    out.text += "\n    " + cause.last_output[i];
+  }
+  return out;
+}
+
+}  // namespace trainhost::launch

@@ -1,0 +1,57 @@
+// placement: from the devices a recipe asks for to the ranks that this machine can carry.
+//
+// Purpose: walks the chain of device kinds, takes the first that serves, and says in words why the
+// earlier ones did not. Threads: pure functions of what the probes say.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "host/recipe/plan.h"
+
+namespace trainhost::launch {
+
+/// What the probe of a kind of device found.
+struct FoundDevices {
+  struct Device {
+    int index = 0;
+    std::string name;
+    std::int64_t memory_bytes = -1;
+  };
+  std::vector<Device> devices;
+  std::string why_not;                  ///< the true first reason where nothing can be used
+  std::vector<std::string> precisions;  ///< "fp32", …; empty: not known, anything goes
+};
+using Prober = std::function<FoundDevices(const std::string& kind)>;
+
+struct Placement {
+  std::string device_kind;
+  std::vector<int> indices;          ///< the device of each local rank
+  std::string chain;                 ///< "cuda: no NVIDIA driver (…) → cpu: 2 ranks"
+  bool reached_by_fallback = false;  ///< not the kind that was asked for first
+  std::string precision;             ///< as it will run
+  std::string precision_note;        ///< why it is not the recipe's; or ""
+  std::vector<std::string> warnings;
+  FoundDevices available;  ///< of the kind that was taken
+
+  int ranks() const { return static_cast<int>(indices.size()); }
+};
+
+struct PlacementRequest {
+  recipe::DevicesRequest devices;
+  std::string precision = "fp32";
+  int cores = 1;  ///< that this process may use
+  /// Another launcher has placed one rank: the device of this local rank alone is wanted.
+  int foreign_local_rank = -1;
+};
+
+/// Throws Error (kDevice) where nothing serves, fewer devices are there than asked for, or a device
+/// cannot do the precision; Error (kUser) for a request that no machine could serve.
+Placement place(const PlacementRequest& request, const Prober& probe);
+
+/// CPUs that this process may run on.
+int usable_cores();
+
+}  // namespace trainhost::launch

@@ -1,0 +1,30 @@
+#include "host/plugins/commands.h"
+
+#include <algorithm>
+
+#include "host/plugins/catalog.h"
+#include "host/plugins/report.h"
+#include "trainhost/error.h"
+
+namespace trainhost::plugins {
+
+int run_plugins_command(const PluginsArguments& arguments, std::ostream& out) {
+  Catalog catalog(SearchPath::standard(arguments.files));
+  const PluginReport report = report_plugins(catalog, arguments.libtorch);
+  out << (arguments.json ? render_json(report, arguments.devices)
+                         : render_text(report, arguments.devices));
+  const auto& entries = catalog.entries();
+  const bool named_one_refused = std::any_of(entries.begin(), entries.end(), [](auto& entry) {
+    return entry.named && !entry.inspection.usable();
+  });
+  return named_one_refused ? static_cast<int>(Failure::kPlugin) : 0;
+}
+
+int run_check_plugin_command(const CheckPluginArguments& arguments, std::ostream& out) {
+  const auto results = check_plugin(arguments.file, arguments.settings);
+  out << (arguments.json ? render_json(arguments.file, results)
+                         : render_text(arguments.file, results));
+  return conforms(results) ? 0 : static_cast<int>(Failure::kPlugin);
+}
+
+}  // namespace trainhost::plugins

@@ -1,0 +1,20 @@
+// The table of an evaluation: a row a metric, a column a cut-off, the baseline beside each value.
+//
+// Threads: pure functions.
+#pragma once
+
+#include <string>
+
+#include "host/telemetry/event.h"
+
+namespace trainhost::telemetry {
+
+/// Metrics named "recall@20" make a row "recall" with a column "@20"; others a row of their own
+/// with one value. The watched metric carries a '*' where this evaluation is the best so far. Ends
+/// in a line feed; "" without metrics.
+///
+///                    @20              @40
+///   recall    0.1432 (0.1220)* 0.2011 (0.1804)
+std::string evaluation_table(const Evaluation& evaluation);
+
+}  // namespace trainhost::telemetry

@@ -1,0 +1,172 @@
+#include "host/telemetry/run_directory.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+
+#include "trainhost/error.h"
+
+namespace trainhost::telemetry {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kMostRuns = 100000;
+constexpr std::size_t kMostLogBytes = std::size_t{256} << 20;
+
+[[noreturn]] void fail(const std::string& path, const std::string& what, int code,
+                       Failure failure = Failure::kUser) {
+  throw Error(failure, {.where = path,
+                        .what = what + ": " + std::strerror(code),
+                        .fix = code == ENOSPC || code == EDQUOT
+                                   ? "free some space, or choose another folder with --run-dir DIR"
+                                   : "choose a folder that can be written, with --run-dir DIR"});
+}
+
+// mkdir -p
+void make_folders(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) fail(path, "cannot make the folder", error.value());
+}
+
+void write_all(int fd, std::string_view text, const std::string& path) {
+  while (!text.empty()) {
+    const ssize_t written = write(fd, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) {
+      const int code = errno;
+      close(fd);
+      fail(path, "cannot write", code, Failure::kRun);
+    }
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+}
+
+// Written aside, made durable, renamed: a reader sees the old file or the new one, never a part.
+void write_atomically(const std::string& path, std::string_view text) {
+  const std::string aside = path + ".new";
+  const int fd = ::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd < 0) fail(aside, "cannot write", errno, Failure::kRun);
+  write_all(fd, text, aside);
+  fsync(fd);
+  close(fd);
+  if (rename(aside.c_str(), path.c_str()) != 0) {
+    fail(path, "cannot write", errno, Failure::kRun);
+  }
+}
+
+std::string time_text() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  std::tm parts{};
+  localtime_r(&now.tv_sec, &parts);
+  char text[40];
+  const std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts);
+  std::snprintf(text + size, sizeof text - size, ".%03ld ", now.tv_nsec / 1000000);
+  return text;
+}
+
+}  // namespace
+
+RunDirectory::RunDirectory(std::string path)
+    : path_(fs::absolute(path).lexically_normal().string()),
+      metrics_(open_for_append("metrics.jsonl")),
+      log_(open_for_append("log.txt")) {}
+
+RunDirectory RunDirectory::create_numbered(const std::string& folder, const std::string& name) {
+  make_folders(folder);
+  for (int number = 1; number <= kMostRuns; ++number) {
+    const std::string path =
+        folder + "/" + name + (number == 1 ? "" : "-" + std::to_string(number));
+    if (mkdir(path.c_str(), 0777) == 0) return RunDirectory(path);
+    if (errno != EEXIST) fail(path, "cannot make the folder", errno);
+  }
+  throw Error(Failure::kUser, {.where = folder,
+                               .what = "there are too many runs named '" + name + "'",
+                               .fix = "remove old ones, or choose a folder with --run-dir DIR"});
+}
+
+RunDirectory RunDirectory::create_at(const std::string& path) {
+  make_folders(path);
+  if (fs::exists(path + "/plan.json")) {
+    throw Error(Failure::kUser, {.where = path,
+                                 .what = "this folder holds a run already",
+                                 .fix = "continue it with `trainhost resume " + path +
+                                        "`, or choose another --run-dir"});
+  }
+  return RunDirectory(path);
+}
+
+RunDirectory RunDirectory::open(const std::string& path) {
+  if (!fs::exists(path + "/plan.json")) {
+    throw Error(
+        Failure::kUser,
+        {.where = path,
+         .what = fs::is_directory(path) ? "this folder holds no run (no plan.json)"
+                                        : "there is no such run directory",
+         .fix = "name the run directory that `trainhost RECIPE` printed, such as runs/NAME"});
+  }
+  return RunDirectory(path);
+}
+
+RunDirectory::File RunDirectory::open_for_append(const std::string& name) const {
+  const std::string path = path_ + "/" + name;
+  File file(std::fopen(path.c_str(), "ae"));
+  if (!file) fail(path, "cannot write", errno);
+  return file;
+}
+
+void RunDirectory::write_plan(const std::string& json) const {
+  write_atomically(plan_file(), json);
+}
+
+void RunDirectory::write_summary(const std::string& json) const {
+  write_atomically(path_ + "/summary.json", json);
+}
+
+void RunDirectory::add_metrics(std::string_view json) {
+  std::fwrite(json.data(), 1, json.size(), metrics_.get());
+  std::fputc('\n', metrics_.get());
+}
+
+void RunDirectory::log(std::string_view text) {
+  if (logged_bytes_ > kMostLogBytes) return;
+  const std::string stamp = time_text();
+  std::fwrite(stamp.data(), 1, stamp.size(), log_.get());
+  std::fwrite(text.data(), 1, text.size(), log_.get());
+  std::fputc('\n', log_.get());
+  logged_bytes_ += stamp.size() + text.size() + 1;
+  if (logged_bytes_ > kMostLogBytes) std::fputs("the log is full: no more of it\n", log_.get());
+}
+
+void RunDirectory::flush() {
+  std::fflush(metrics_.get());
+  std::fflush(log_.get());
+}
+
+std::string newest_checkpoint(const std::string& run_directory) {
+  std::string newest;
+  long long newest_step = -1;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(run_directory + "/checkpoints", error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.rfind("step-", 0) != 0) continue;
+    long long step = -1;
+    const char* end = name.data() + name.size();
+    const auto [stop, wrong] = std::from_chars(name.data() + 5, end, step);
+    if (wrong != std::errc() || stop != end || step <= newest_step) continue;
+    if (!fs::exists(entry.path() / "manifest.json", error)) continue;
+    newest_step = step;
+    newest = fs::absolute(entry.path()).lexically_normal().string();
+  }
+  return newest;
+}
+
+}  // namespace trainhost::telemetry

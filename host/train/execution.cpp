@@ -1,0 +1,67 @@
+#include "host/train/execution.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include "host/train/collectives.h"
+#include "trainhost/error.h"
+
+namespace trainhost::train {
+
+void RankExecution::begin_micro_batch(bool last_batch) {
+  training_ = true;
+  last_batch_ = last_batch;
+  reduced_ = false;
+}
+
+void RankExecution::finish_micro_batch(const at::Tensor& loss_sum) {
+  if (reduced_) return;
+  const bool has_graph = loss_sum.defined() && loss_sum.requires_grad();
+  backward(has_graph ? Tensors{loss_sum} : Tensors{}, {}, true);
+}
+
+Tensors RankExecution::run(int unit, const UnitFunction& function, const Tensors& inputs) {
+  const StrategySession::Lent lent = session_.before_unit(unit, training_);
+  at::AutoGradMode grad(training_);
+  Tensors outputs = function(UnitTensors(lent.parameters, lent.buffers, lent.borrowed), inputs);
+  return session_.after_unit(unit, std::move(outputs), training_);
+}
+
+void RankExecution::backward(const Tensors& outputs, const Tensors& gradients, bool last) {
+  if (reduced_) {
+    throw Error(Failure::kPlugin, {.where = "Execution::backward",
+                                   .what = "called again after the call marked last",
+                                   .fix = "mark only the last backward of a micro-batch"});
+  }
+  session_.before_backward(last, last && last_batch_);
+  if (!outputs.empty()) torch::autograd::backward(outputs, gradients);
+  session_.after_backward(last, last && last_batch_);
+  reduced_ = last;
+}
+
+at::Tensor RankExecution::all_gather(const at::Tensor& rows,
+                                     std::span<const std::int64_t> rows_of) {
+  return differentiable_all_gather(communicator_, rows, rows_of);
+}
+
+at::Tensor RankExecution::reduce_scatter(const at::Tensor& rows,
+                                         std::span<const std::int64_t> rows_of) {
+  return differentiable_reduce_scatter(communicator_, rows, rows_of);
+}
+
+at::Tensor RankExecution::all_reduce(const at::Tensor& value) {
+  return differentiable_all_reduce(communicator_, value);
+}
+
+void RankExecution::sum_over_ranks(std::span<double> values) {
+  if (world() == 1) return;
+  const at::Tensor local =
+      at::from_blob(values.data(), {static_cast<std::int64_t>(values.size())}, at::kDouble);
+  const at::Tensor sum = device_.is_cpu() ? local : local.to(device_);
+  wait(communicator_.all_reduce(sum, ReduceOp::kSum, Traffic::kModel));
+  if (!device_.is_cpu()) local.copy_(sum);
+}
+
+}  // namespace trainhost::train

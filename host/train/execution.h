@@ -1,0 +1,53 @@
+// RankExecution: the host's side of Execution, between a model's rank and its strategy's session.
+//
+// Purpose: the one hook point around every unit. Owner: the trainer. Threads and ranks: one for
+// each rank, used from its thread (unit functions may run again on autograd's threads).
+#pragma once
+
+#include <cstdint>
+
+#include "trainhost/communicator.h"
+#include "trainhost/execution.h"
+#include "trainhost/strategy.h"
+
+namespace trainhost::train {
+
+class RankExecution : public Execution {
+ public:
+  RankExecution(StrategySession& session, Communicator& communicator, at::Device device,
+                std::uint64_t seed)
+      : session_(session), communicator_(communicator), device_(device), seed_(seed) {}
+
+  /// With gradients; `last_batch`: the last micro-batch of the optimizer step.
+  void begin_micro_batch(bool last_batch);
+  /// Makes sure that backward was called with `last`: a loss that has done its own is left alone.
+  void finish_micro_batch(const at::Tensor& loss_sum);
+  /// Without gradients.
+  void begin_inference() { training_ = false; }
+
+  Tensors run(int unit, const UnitFunction& function, const Tensors& inputs) override;
+  void backward(const Tensors& outputs, const Tensors& gradients, bool last) override;
+  at::Tensor all_gather(const at::Tensor& rows, std::span<const std::int64_t> rows_of) override;
+  at::Tensor reduce_scatter(const at::Tensor& rows, std::span<const std::int64_t> rows_of) override;
+  at::Tensor all_reduce(const at::Tensor& value) override;
+  void sum_over_ranks(std::span<double> values) override;
+
+  bool training() const override { return training_; }
+  int rank() const override { return communicator_.rank(); }
+  int world() const override { return communicator_.world(); }
+  at::Device device() const override { return device_; }
+  Random random(std::string_view stream) const override { return Random(seed_, stream); }
+
+ private:
+  // Constant after construction.
+  StrategySession& session_;
+  Communicator& communicator_;
+  const at::Device device_;
+  const std::uint64_t seed_;
+
+  bool training_ = false;
+  bool last_batch_ = false;
+  bool reduced_ = false;  // backward was called with `last` in this micro-batch
+};
+
+}  // namespace trainhost::train

@@ -1,0 +1,67 @@
+// trainhost-rank: one rank of a run. Started by trainhost, which explains itself better than this
+// program can when something is missing.
+#include <malloc.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <exception>
+
+#include "host/train/rank_host.h"
+#include "host/train/rank_run.h"
+#include "trainhost/error.h"
+
+namespace {
+
+using namespace trainhost;
+
+/// Tensors of tens of megabytes come and go in each step. Left alone, malloc maps and unmaps each
+/// of them, and the kernel clears every page anew: a third of a KGAT step.
+void keep_freed_memory() {
+  mallopt(M_MMAP_MAX, 0);
+  mallopt(M_TRIM_THRESHOLD, -1);
+}
+
+int report(telemetry::EventWriter& events, const launch::Control& control, int rank,
+           const Error& error) {
+  events.send(telemetry::failed(rank, error));
+  control.abort_signal().raise(rank);
+  return static_cast<int>(error.failure());
+}
+
+}  // namespace
+
+int main() {
+  // The parent tells ranks to stop through the control page; a terminal's Ctrl-C is not for them.
+  std::signal(SIGINT, SIG_IGN);
+  std::signal(SIGTERM, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
+  try {
+    const auto environment = launch::RankEnvironment::from_environment();
+    launch::die_with_parent(environment.parent);
+    keep_freed_memory();
+    const launch::Control control = launch::Control::attach(environment.control_fd);
+    telemetry::EventWriter events(environment.events_fd);
+    int code = 0;
+    try {
+      train::run_rank(environment, control, events);
+    } catch (const train::Interrupted&) {
+      telemetry::Summary summary;
+      summary.rank = environment.rank;
+      summary.interrupted = true;
+      events.send(summary);
+    } catch (const Error& error) {
+      code = report(events, control, environment.rank, error);
+    } catch (const std::exception& error) {
+      code = report(events, control, environment.rank,
+                    Error(Failure::kRankLost, {.where = "rank " + std::to_string(environment.rank),
+                                               .what = error.what()}));
+    }
+    // Nothing is left to flush, and the destructors of a 450 MB library take longer than this exit.
+    std::fflush(nullptr);
+    _exit(code);
+  } catch (const Error& error) {
+    std::fprintf(stderr, "trainhost-rank: %s\n", error.what());
+    return static_cast<int>(error.failure());
+  }
+}

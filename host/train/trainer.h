@@ -1,0 +1,100 @@
+// Trainer: the loop over epochs, objectives and micro-batches of one rank.
+//
+// Purpose: drives model, strategy and loader; evaluation, checkpoints and telemetry hang on it. It
+// knows nothing of devices, processes or how gradients are reduced. Owner: the rank program's main;
+// borrows everything in Parts. Threads and ranks: the rank's thread; all ranks run the same loop.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/checkpoint/checkpoint.h"
+#include "host/recipe/plan.h"
+#include "host/train/execution.h"
+#include "host/train/prefetcher.h"
+#include "host/train/rank_host.h"
+#include "trainhost/device.h"
+#include "trainhost/model.h"
+#include "trainhost/strategy.h"
+
+namespace trainhost::train {
+
+class Trainer {
+ public:
+  struct Parts {
+    const recipe::RunPlan& plan;
+    RankHost& host;
+    Model& model;
+    const ModelSpec& spec;
+    const std::vector<ObjectiveSpec>& objectives;
+    ModelRank& rank;
+    DeviceSession& device;
+    Communicator& communicator;
+    StrategySession& session;
+    std::string run_directory;  ///< "" on ranks that do not write
+  };
+
+  explicit Trainer(const Parts& parts);
+
+  /// Goes on from a checkpoint.  [collective]
+  void resume(const std::string& folder);
+  /// Trains to the end, to early stopping, or to an interrupt.  [collective]
+  void run();
+
+ private:
+  struct Objective {
+    std::string name;
+    const recipe::ObjectivePlan* plan = nullptr;
+    std::unique_ptr<BatchSource> source;
+    std::int64_t total_steps = 0;  ///< of the whole run, for the schedule
+  };
+  /// Sums over the ranks of one optimizer step.
+  struct StepTotals {
+    double loss_sum = 0, weight = 0, stop = 0;
+  };
+
+  // Data order.
+  std::optional<LoadRequest> following_request();
+  Batch load(const LoadRequest& request);
+  void start_loading();
+
+  // The loop.
+  void run_epoch();
+  bool run_objective(int objective);
+  StepTotals run_micro_batches(int objective);
+  void run_step(int objective, std::int64_t step, std::int64_t steps);
+  bool should_stop_now() const;
+
+  // What hangs on it.
+  void report_ready();
+  void report_training_time();
+  void report_step(int objective, std::int64_t steps, const StepTotals& totals, double lr,
+                   const StepResult& result);
+  void warn_of_little_data();
+  void evaluate();
+  void save_best(const Evaluation& evaluation);
+  void save_checkpoint();
+  void send_summary(bool interrupted);
+  std::int64_t global_step() const;
+  std::string place(int objective, std::int64_t step, std::int64_t steps) const;
+
+  const Parts parts_;
+  RankExecution execution_;
+  std::vector<Objective> objectives_;
+  checkpoint::Position position_;
+  checkpoint::Position loading_;  ///< what the loader hands out next; under the prefetcher's lock
+  std::int64_t loading_micro_batch_ = 0;
+  std::unique_ptr<Prefetcher> prefetcher_;
+
+  bool interrupted_ = false, stopped_early_ = false;
+  std::int64_t last_saved_step_ = -1;
+  std::int64_t evaluated_step_ = 0;
+  // Telemetry since the last step reported.
+  double reported_at_ = 0, sent_at_ = 0, waited_ = 0;
+  std::int64_t steps_since_report_ = 0;
+  double training_since_ = 0;
+};
+
+}  // namespace trainhost::train

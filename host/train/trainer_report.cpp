@@ -1,0 +1,159 @@
+// What the trainer tells and saves: events, warnings, the best model, checkpoints.
+#include <c10/core/GradMode.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "host/checkpoint/files.h"
+#include "host/checkpoint/safetensors.h"
+#include "host/train/clock.h"
+#include "host/train/model_check.h"
+#include "host/train/trainer.h"
+
+namespace trainhost::train {
+namespace {
+
+constexpr double kLiveInterval = 0.1;  // seconds between events that only move the live line
+
+}  // namespace
+
+void Trainer::report_ready() {
+  if (parts_.host.rank() != 0) return;
+  telemetry::Ready ready;
+  const ModelSize size = model_size(parts_.spec);
+  ready.parameters = size.parameters;
+  ready.parameter_bytes = size.bytes;
+  ready.units = static_cast<std::int64_t>(parts_.spec.units.size());
+  ready.epochs = parts_.plan.train.epochs;
+  ready.first_epoch = position_.epoch;
+  for (const Objective& objective : objectives_) {
+    const std::int64_t steps =
+        objective.source->steps(position_.epoch, objective.plan->effective_batch);
+    ready.objectives.push_back({objective.name, steps, steps * objective.plan->effective_batch});
+  }
+  for (const auto& [key, value] : parts_.model.facts()) ready.facts.push_back({key, value});
+  parts_.host.events().send(ready);
+}
+
+void Trainer::report_training_time() {
+  if (parts_.host.rank() == 0) parts_.host.events().phase_end("train", now() - training_since_);
+  training_since_ = now();
+}
+
+void Trainer::warn_of_little_data() {
+  const std::int64_t rows = parts_.model.training_rows();
+  const recipe::ObjectivePlan& first = *objectives_.front().plan;
+  if (parts_.host.rank() != 0 || rows == 0 || rows >= first.effective_batch) return;
+  const int world = parts_.communicator.world();
+  parts_.host.log(Host::Level::kWarning,
+                  "the data is small for " + std::to_string(world) + " devices: an epoch has " +
+                      std::to_string(rows) + " rows and one step of '" + first.name + "' takes " +
+                      std::to_string(first.effective_batch) +
+                      "; lower train.batch, or use fewer devices (devices=1)");
+}
+
+void Trainer::report_step(int objective, std::int64_t steps, const StepTotals& totals, double lr,
+                          const StepResult& result) {
+  ++steps_since_report_;
+  if (parts_.host.rank() != 0) return;
+  const double at = now();
+  const bool logged =
+      position_.step == steps || position_.step == 1 ||
+      (parts_.plan.train.log_every > 0 && position_.step % parts_.plan.train.log_every == 0);
+  if (!logged && at - sent_at_ < kLiveInterval) return;
+  sent_at_ = at;
+  const Objective& current = objectives_[objective];
+  telemetry::Step event;
+  event.objective = current.name;
+  event.epoch = position_.epoch;
+  event.step = position_.step;
+  event.steps = steps;
+  event.global_step = global_step();
+  event.loss = totals.weight > 0 ? totals.loss_sum / totals.weight : telemetry::kNone;
+  event.lr = lr;
+  if (result.gradient_norm >= 0) event.grad_norm = result.gradient_norm;
+  const double step_seconds = (at - reported_at_) / static_cast<double>(steps_since_report_);
+  event.samples_per_s = static_cast<double>(current.plan->effective_batch) / step_seconds;
+  event.step_ms = 1e3 * step_seconds;
+  const double waited = prefetcher_->wait_seconds();
+  event.data_wait_ms = 1e3 * (waited - waited_) / static_cast<double>(steps_since_report_);
+  if (logged) {
+    const MemoryStatistics memory = parts_.device.memory();
+    if (memory.allocated >= 0) event.memory_mb = static_cast<double>(memory.allocated) / 1048576;
+  }
+  event.logged = logged;
+  parts_.host.events().send(event);
+  reported_at_ = at;
+  waited_ = waited;
+  steps_since_report_ = 0;
+}
+
+void Trainer::save_best(const Evaluation& evaluation) {
+  std::vector<checkpoint::NamedTensor> tensors;
+  // A name is stored with its unit, as safetensors users know it: "embedding.weight".
+  parts_.session.full_parameters(true, [&](const std::string& name, const at::Tensor& tensor) {
+    std::string key = name;
+    std::replace(key.begin(), key.end(), '/', '.');
+    // Written before the strategy takes the memory back, so the copy is needed only off the CPU.
+    tensors.push_back({key, tensor.detach()});
+  });
+  if (parts_.host.rank() != 0 || parts_.run_directory.empty()) return;
+  const std::filesystem::path folder = std::filesystem::path(parts_.run_directory) / "best";
+  std::filesystem::create_directories(folder);
+  checkpoint::write_safetensors((folder / "model.safetensors").string(), tensors,
+                                {{"format", "pt"}, {"model", parts_.plan.model.id}});
+  nlohmann::ordered_json text;
+  text["epoch"] = position_.epoch;
+  text["global_step"] = global_step();
+  text["watched"] = evaluation.watched;
+  text["metrics"] = position_.best_metrics;
+  checkpoint::write_text_file((folder / "metrics.json").string(), text.dump(1) + "\n");
+}
+
+void Trainer::save_checkpoint() {
+  parts_.host.doing("writing a checkpoint at step " + std::to_string(global_step()));
+  const double begin = now();
+  const std::filesystem::path folder = std::filesystem::path(parts_.run_directory) / "checkpoints";
+  const std::string target = (folder / ("step-" + std::to_string(global_step()))).string();
+  checkpoint::save(target, parts_.session.state(false), position_,
+                   {parts_.plan.model.id, parts_.plan.strategy.id, parts_.communicator.world(),
+                    parts_.plan.train.seed},
+                   parts_.communicator.rank(), parts_.communicator.world(),
+                   [this] { parts_.communicator.barrier(Traffic::kHost); });
+  last_saved_step_ = global_step();
+  if (parts_.host.rank() != 0) return;
+  checkpoint::remove_old(folder.string(),
+                         std::max<std::int64_t>(1, parts_.plan.train.keep_checkpoints));
+  telemetry::Checkpoint event;
+  event.path = target;
+  event.epoch = position_.epoch;
+  event.global_step = global_step();
+  event.seconds = now() - begin;
+  parts_.host.events().send(event);
+  parts_.host.events().phase_end("checkpoint", event.seconds);
+}
+
+void Trainer::send_summary(bool interrupted) {
+  telemetry::Summary summary;
+  summary.rank = parts_.host.rank();
+  const MemoryStatistics memory = parts_.device.memory();
+  if (memory.peak_allocated >= 0) {
+    summary.peak_memory_mb = static_cast<double>(memory.peak_allocated) / 1048576;
+  }
+  summary.interrupted = interrupted;
+  if (parts_.host.rank() == 0) {
+    nlohmann::ordered_json json;
+    json["final"] = position_.last_metrics;
+    json["best"] = position_.best_metrics;
+    if (position_.has_best) json["best_epoch"] = position_.best_epoch;
+    json["baseline"] = position_.baseline_metrics;
+    json["epochs"] = position_.epoch;
+    json["steps"] = global_step();
+    json["stopped_early"] = stopped_early_;
+    summary.json = json.dump();
+  }
+  parts_.host.events().send(summary);
+}
+
+}  // namespace trainhost::train

@@ -1,0 +1,94 @@
+#include "cpu/device.h"
+
+#include <ATen/Parallel.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cpu/communicator.h"
+#include "cpu/memory.h"
+#include "cpu/rendezvous.h"
+#include "trainhost/error.h"
+
+namespace cpu {
+namespace {
+
+using trainhost::Error;
+using trainhost::Failure;
+
+Patience patience_of(const trainhost::OpenOptions& options) {
+  return {options.timeout_seconds, options.abort};
+}
+
+class CpuSession final : public trainhost::DeviceSession {
+ public:
+  explicit CpuSession(const trainhost::OpenOptions& options) : options_(options) {}
+
+  at::Device device() const override { return at::Device(at::kCPU); }
+
+  trainhost::MemoryStatistics memory() const override {
+    const ProcessMemory process = process_memory();
+    const MachineMemory machine = machine_memory();
+    return {process.resident, process.peak_resident, machine.total, machine.free};
+  }
+  void reset_peak_memory() override { reset_process_peak(); }
+  void synchronize() override {}
+
+  std::unique_ptr<trainhost::Communicator> communicator(trainhost::Store& store,
+                                                        const std::string& name, int rank,
+                                                        int world) override {
+    if (world < 1 || rank < 0 || rank >= world) {
+      throw Error(Failure::kRun,
+                  {.where = "cpu group '" + name + "'",
+                   .what = "there is no such rank",
+                   .expected = "a rank below the world size",
+                   .got = "rank " + std::to_string(rank) + " of " + std::to_string(world)});
+    }
+    std::unique_ptr<Engine> engine;
+    if (world > 1) engine = meet_processes(store, name, rank, world, patience_of(options_));
+    return std::make_unique<SharedCommunicator>(std::move(engine), name, rank, world);
+  }
+
+ private:
+  const trainhost::OpenOptions options_;
+};
+
+class CpuDevice final : public trainhost::Device {
+ public:
+  std::unique_ptr<trainhost::DeviceSession> open(int index,
+                                                 const trainhost::OpenOptions& options) override {
+    if (index < 0 || options.threads < 1) {
+      throw Error(Failure::kDevice, {.where = "device 'cpu'",
+                                     .what = "cannot open it like this",
+                                     .expected = "an index from 0, and at least one thread",
+                                     .got = "index " + std::to_string(index) + ", " +
+                                            std::to_string(options.threads) + " threads"});
+    }
+    at::set_num_threads(options.threads);
+    return std::make_unique<CpuSession>(options);
+  }
+
+  std::vector<std::unique_ptr<trainhost::Communicator>> local_communicators(
+      std::span<trainhost::DeviceSession* const> sessions,
+      const trainhost::OpenOptions& options) override {
+    const int world = static_cast<int>(sessions.size());
+    std::vector<std::unique_ptr<trainhost::Communicator>> communicators;
+    if (world == 0) return communicators;
+    LocalGroup group;
+    if (world > 1) group = make_local_group("threads", world);
+    for (int rank = 0; rank < world; ++rank) {
+      std::unique_ptr<Engine> engine;
+      if (world > 1) engine = join_local_group(group, rank, patience_of(options));
+      communicators.push_back(
+          std::make_unique<SharedCommunicator>(std::move(engine), "threads", rank, world));
+    }
+    return communicators;
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<trainhost::Device> make_device() { return std::make_unique<CpuDevice>(); }
+
+}  // namespace cpu

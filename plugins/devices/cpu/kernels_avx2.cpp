@@ -1,0 +1,2 @@
+#define TRAINHOST_KERNELS avx2
+#include "cpu/kernels_body.h"

@@ -1,0 +1,2 @@
+#define TRAINHOST_KERNELS baseline
+#include "cpu/kernels_body.h"

@@ -1,0 +1,67 @@
+# What a build stamps into its plugins and into the host: the hash of the SDK's declarations, and the
+# LibTorch that was found.
+
+# Writes `text` to `file` unless it is there already, so that nothing is rebuilt without a reason.
+function(_trainhost_write_if_changed FILE TEXT)
+  if(EXISTS ${FILE})
+    file(READ ${FILE} _before)
+    if(_before STREQUAL TEXT)
+      return()
+    endif()
+  endif()
+  file(WRITE ${FILE} "${TEXT}")
+endfunction()
+
+# trainhost_write_abi_hash(FOLDER OUTPUT): a header that defines TRAINHOST_ABI_HASH, from the text of
+# FOLDER's headers, comments left out and white space evened.
+function(trainhost_write_abi_hash FOLDER OUTPUT)
+  file(GLOB _headers CONFIGURE_DEPENDS ${FOLDER}/*.h)
+  list(SORT _headers)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${_headers})
+  # -fpreprocessed strips comments and expands neither includes nor macros; -dD keeps directives.
+  execute_process(
+    COMMAND ${CMAKE_CXX_COMPILER} -x c++ -w -fpreprocessed -dD -E -P ${_headers}
+    OUTPUT_VARIABLE _text ERROR_VARIABLE _messages RESULT_VARIABLE _result)
+  if(NOT _result EQUAL 0)
+    message(FATAL_ERROR "trainhost: the SDK's headers cannot be read: ${_messages}")
+  endif()
+  string(REGEX REPLACE "[ \t\r\n]+" " " _text "${_text}")
+  string(SHA256 _hash "${_text}")
+  string(SUBSTRING ${_hash} 0 16 _hash)
+  _trainhost_write_if_changed(${OUTPUT}
+"// Generated: a hash of the declarations of trainhost/*.h, of which comments are no part.
+#pragma once
+#define TRAINHOST_ABI_HASH \"${_hash}\"
+")
+endfunction()
+
+# trainhost_write_libtorch_found(TORCH OUTPUT): a header for the host, which does not include
+# LibTorch and still has to know which one plugins are built with.
+function(trainhost_write_libtorch_found TORCH OUTPUT)
+  set(_version_h ${TORCH}/include/torch/headeronly/version.h)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${_version_h})
+  file(READ ${_version_h} _text)
+  set(_parts "")
+  foreach(_part MAJOR MINOR PATCH)
+    if(NOT _text MATCHES "TORCH_VERSION_${_part} +([0-9]+)")
+      message(FATAL_ERROR "trainhost: no TORCH_VERSION_${_part} in ${_version_h}\n"
+                          "  expected LibTorch 2.11.0\n  fix: pass -DTRAINHOST_LIBTORCH=DIR")
+    endif()
+    list(APPEND _parts ${CMAKE_MATCH_1})
+  endforeach()
+  list(JOIN _parts "." _version)
+  # A wheel says which CUDA it was built with, in the form of CUDART_VERSION here.
+  set(_cuda none)
+  if(EXISTS ${TORCH}/version.py)
+    file(READ ${TORCH}/version.py _text)
+    if(_text MATCHES "cuda[^\n]*= *'([0-9]+)\\.([0-9]+)'")
+      math(EXPR _cuda "${CMAKE_MATCH_1} * 1000 + ${CMAKE_MATCH_2} * 10")
+    endif()
+  endif()
+  _trainhost_write_if_changed(${OUTPUT}
+"// Generated: the LibTorch that this host was built with.
+#pragma once
+#define TRAINHOST_FOUND_LIBTORCH \"${_version}\"
+#define TRAINHOST_FOUND_CUDA \"${_cuda}\"
+")
+endfunction()

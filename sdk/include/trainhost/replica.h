@@ -1,0 +1,91 @@
+// Replica: a whole copy of the parameters on one rank, for strategies that replicate them.
+//
+// Purpose: allocation by unit, initialisation, leaf tensors for autograd, the optimizer step and
+// the state that `single`, `ddp` and strategies like local SGD all need; what differs between them
+// (how gradients come together) stays with the strategy. A building block, not a contract: a
+// strategy need not use it (link trainhost::blocks if it does). Owner: a StrategySession; it
+// borrows what AttachContext refers to. Threads and ranks: the rank's thread, except the callback
+// of on_gradient.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "trainhost/strategy.h"
+
+namespace trainhost {
+
+class Replica {
+ public:
+  struct Parameter {
+    std::string name;
+    const ParameterSpec* spec = nullptr;
+    int unit = 0, group = -1;
+    at::Tensor leaf;       ///< what the model sees, of the declared shape
+    at::Tensor flat;       ///< the same memory, flat
+    at::Tensor gradient;   ///< flat view of the gradient buffer; undefined where autograd makes it
+    bool touched = false;  ///< got a gradient in this optimizer step
+    /// One for each objective, made at its first update: objectives share parameters, not states.
+    struct History {
+      Tensors states;
+      at::Tensor updates;  ///< i64 [1]
+    };
+    std::vector<History> histories;
+  };
+
+  explicit Replica(const AttachContext& context);
+  ~Replica();
+  Replica(const Replica&) = delete;
+  Replica& operator=(const Replica&) = delete;
+
+  std::deque<Parameter>& parameters() { return parameters_; }
+  const std::vector<Parameter*>& parameters_of(int unit) const { return by_unit_[unit]; }
+  bool used_by(int objective, int unit) const;
+
+  /// For StrategySession::before_unit.
+  const StrategySession::Lent& lend(int unit) const { return lent_[unit]; }
+
+  /// Gives a unit a gradient buffer, u8 of flat_layout's size: its gradients accumulate in views of
+  /// it. Without one, autograd makes a gradient in each step and hands it over without a copy.
+  void bind_gradients(int unit, const at::Tensor& bytes);
+
+  /// Called after each accumulation of a gradient in backward, also from autograd's threads, once
+  /// the parameter is marked as touched. To be set before the first backward.
+  void on_gradient(std::function<void(Parameter&)> callback) { callback_ = std::move(callback); }
+
+  /// Clips by the global norm, updates every touched parameter of the objective, and clears the
+  /// gradients. Gradients are sums over micro-batches and ranks; `touched` is equal on all ranks.
+  StepResult update(const StepRequest& request);
+  void clear_gradients(int objective);
+
+  /// For StrategySession::state and full_parameters.
+  std::vector<StateSlice> state(bool for_loading);
+  void visit(const std::function<void(const std::string&, const at::Tensor&)>& visit) const;
+
+ private:
+  void allocate_unit(int index);
+  void resolve_borrowed(int index);
+  void hook(Parameter& parameter);
+  std::vector<ParameterSlice> touched_slices(int objective);
+  void make_history(const Parameter& parameter, Parameter::History& history) const;
+  void append_history(std::vector<StateSlice>& out, Parameter& parameter, int objective) const;
+
+  const AttachContext context_;
+  std::function<void(Parameter&)> callback_;
+  std::deque<Parameter> parameters_;  // deque: the addresses of its entries stay
+  std::vector<std::vector<Parameter*>> by_unit_;
+  std::vector<StrategySession::Lent> lent_;
+  std::vector<std::pair<std::string, at::Tensor>> buffers_;
+  std::map<std::string, at::Tensor> by_name_;
+  std::vector<std::shared_ptr<void>>
+      accumulators_;  // autograd's nodes, kept alive with their hooks
+};
+
+}  // namespace trainhost

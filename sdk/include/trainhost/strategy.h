@@ -1,0 +1,127 @@
+// Strategy: who holds which part of the model, and how gradients come together.
+//
+// Purpose: a strategy allocates and initialises the parameters of a ModelSpec, lends them to the
+// model around each unit, reduces gradients, runs the optimizer on what it holds, and can show its
+// state as slices of logical tensors, so that the host saves and reshards it without knowing it.
+// Owner: the host owns Strategy and sessions; a session borrows all that AttachContext refers to.
+// Threads and ranks: one session for each rank, used from the rank's thread; autograd hooks may run
+// on autograd's threads. All ranks issue the same collectives in the same order.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "trainhost/communicator.h"
+#include "trainhost/device.h"
+#include "trainhost/execution.h"
+#include "trainhost/host.h"
+#include "trainhost/model.h"
+#include "trainhost/optimizer.h"
+#include "trainhost/unit.h"
+
+namespace trainhost {
+
+/// What a strategy promises, in bytes for each rank, and what it sends a step; `check-plugin` holds
+/// it against measurement.
+struct Claims {
+  std::int64_t parameters = 0, gradients = 0, optimizer = 0, transient = 0, padding = 0;
+  /// Bytes each rank sends in a step of each objective (collectives tagged kStrategy).
+  std::vector<std::int64_t> traffic{};
+};
+
+/// How sums are ordered. kExact: every micro-step is reduced by itself, in rank order, so that all
+/// strategies give the same bits. kFast: whatever is quickest.
+enum class Numerics { kFast, kExact };
+
+struct AttachContext {
+  Host& host;
+  const ModelSpec& model;
+  const std::vector<ObjectiveSpec>& objectives;
+  DeviceSession& device;
+  Communicator& communicator;
+  Optimizer& optimizer;
+  Numerics numerics = Numerics::kFast;
+};
+
+/// A piece of a logical tensor that this rank holds. The host saves and fills `data` in place.
+struct StateSlice {
+  /// "parameter/UNIT/NAME", "optimizer/OBJECTIVE/STATE/UNIT/NAME", "buffer/UNIT/NAME", or a name of
+  /// the strategy's own below "strategy/".
+  std::string name;
+  std::vector<std::int64_t> shape;  ///< of the logical tensor
+  std::int64_t offset = 0;          ///< of this slice in the flattened logical tensor
+  at::Tensor data;                  ///< flat view, contiguous, on any device
+  bool replicated = false;          ///< every rank holds the same: one of them saves it
+};
+
+struct StepRequest {
+  int objective = 0;
+  double weight = 0;     ///< the global weight: what the summed gradient is divided by
+  double lr = 0;         ///< after schedule and scaling
+  double clip_norm = 0;  ///< 0: no clipping
+};
+
+struct StepResult {
+  double gradient_norm = -1;  ///< true global norm; -1 where it was not computed
+};
+
+class StrategySession {
+ public:
+  virtual ~StrategySession() = default;
+
+  /// Makes the tensors of a unit readable: called before its function, in forward and again when it
+  /// is recomputed. Own parameters first, then buffers, then borrowed.  [collective]
+  struct Lent {
+    Tensors parameters, buffers, borrowed;
+  };
+  virtual Lent before_unit(int unit, bool training) = 0;
+  /// After the function; may wrap the outputs to be called in their backward.  [collective]
+  virtual Tensors after_unit(int unit, Tensors outputs, bool training) = 0;
+
+  /// Called before the first micro-batch of an optimizer step.
+  virtual void begin_step(int objective, int micro_batches) = 0;
+  /// Rows of row-sparse parameters that the coming micro-batch reads; before its loss.
+  virtual void read_rows(std::span<const RowRead> /*rows*/) {}
+  /// Around each backward. `last_of_batch`: the last one of this micro-batch;
+  /// `last_of_step`: of the optimizer step too, after which gradients may be reduced.
+  virtual void before_backward(bool last_of_batch, bool last_of_step) = 0;
+  virtual void after_backward(bool last_of_batch, bool last_of_step) = 0;
+  /// Finishes the reduction, clips, and runs the optimizer.  [collective]
+  virtual StepResult step(const StepRequest& request) = 0;
+  /// Drops the gradients of a step that will not be taken (overflow, interrupt).  [collective]
+  virtual void discard_step() = 0;
+
+  /// Calls `visit` with each whole parameter and buffer in the order of the model, on every rank
+  /// (or only on rank 0). The tensor lives during the call.  [collective]
+  virtual void full_parameters(
+      bool only_rank0, const std::function<void(const std::string&, const at::Tensor&)>& visit) = 0;
+
+  /// All that a checkpoint needs, as views that can be read and written in place. Scalars (update
+  /// counts) are tensors of one element. May grow between calls, as states come to exist: with
+  /// `for_loading` every state exists, whether an update has touched it or not.
+  virtual std::vector<StateSlice> state(bool for_loading) = 0;
+  /// After the host has written into state(true).  [collective]
+  virtual void state_loaded() {}
+};
+
+class Strategy {
+ public:
+  virtual ~Strategy() = default;
+
+  /// For `describe`: allocates nothing, needs no device.
+  virtual Claims claims(const ModelSpec& model, const std::vector<ObjectiveSpec>& objectives,
+                        const Optimizer& optimizer, int world) const = 0;
+
+  /// Allocates, initialises and binds the parameters on this rank's device.  [collective]
+  virtual std::unique_ptr<StrategySession> attach(const AttachContext& context) = 0;
+
+  /// An optional ability by string id, or nullptr.
+  virtual void* extension(std::string_view /*id*/) { return nullptr; }
+};
+
+}  // namespace trainhost

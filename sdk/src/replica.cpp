@@ -1,0 +1,186 @@
+#include "trainhost/replica.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/zeros.h>
+#include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/utils/lambda_post_hook.h>
+#include <torch/csrc/autograd/variable.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "trainhost/flat_layout.h"
+
+namespace trainhost {
+
+Replica::Replica(const AttachContext& context) : context_(context) {
+  c10::NoGradGuard no_grad;
+  const int units = static_cast<int>(context_.model.units.size());
+  for (int unit = 0; unit < units; ++unit) allocate_unit(unit);
+  for (int unit = 0; unit < units; ++unit) resolve_borrowed(unit);
+}
+
+Replica::~Replica() = default;
+
+bool Replica::used_by(int objective, int unit) const {
+  const std::vector<int>& units = context_.objectives[objective].units;
+  return std::find(units.begin(), units.end(), unit) != units.end();
+}
+
+void Replica::allocate_unit(int index) {
+  const UnitSpec& unit = context_.model.units[index];
+  const FlatLayout layout = flat_layout(unit);
+  const auto device = context_.device.device();
+  const at::Tensor bytes = at::zeros({layout.bytes}, at::TensorOptions(at::kByte).device(device));
+  StrategySession::Lent& lent = lent_.emplace_back();
+  by_unit_.emplace_back();
+  for (std::size_t i = 0; i < unit.parameters.size(); ++i) {
+    const ParameterSpec& spec = unit.parameters[i];
+    Parameter& parameter = parameters_.emplace_back();
+    parameter.name = full_name(unit, spec.name);
+    parameter.spec = &spec;
+    parameter.unit = index;
+    parameter.group = group_index(context_.model, spec.group);
+    parameter.flat = bytes.narrow(0, layout.offsets[i], byte_count(spec)).view(spec.dtype);
+    parameter.leaf = parameter.flat.view(spec.shape).detach();
+    spec.initialize(parameter.leaf);
+    parameter.leaf.set_requires_grad(spec.requires_grad);
+    if (spec.requires_grad) hook(parameter);
+    parameter.histories.resize(context_.objectives.size());
+    by_unit_.back().push_back(&parameter);
+    by_name_[parameter.name] = parameter.leaf;
+    lent.parameters.push_back(parameter.leaf);
+  }
+  for (const BufferSpec& spec : unit.buffers) {
+    at::Tensor buffer = at::empty(spec.shape, at::TensorOptions(spec.dtype).device(device));
+    spec.initialize(buffer);
+    buffers_.emplace_back(full_name(unit, spec.name), buffer);
+    by_name_[full_name(unit, spec.name)] = buffer;
+    lent.buffers.push_back(buffer);
+  }
+}
+
+/// The host has checked that some unit declares every borrowed name.
+void Replica::resolve_borrowed(int index) {
+  for (const std::string& name : context_.model.units[index].borrows) {
+    lent_[index].borrowed.push_back(by_name_.at(name));
+  }
+}
+
+void Replica::hook(Parameter& parameter) {
+  auto accumulator = torch::autograd::impl::grad_accumulator(parameter.leaf);
+  accumulator->add_post_hook(std::make_unique<torch::autograd::utils::LambdaPostHook>(
+      [this, &parameter](const auto& outputs, const auto&) {
+        parameter.touched = true;
+        if (callback_) callback_(parameter);
+        return outputs;
+      }));
+  accumulators_.push_back(std::move(accumulator));
+}
+
+void Replica::bind_gradients(int unit, const at::Tensor& bytes) {
+  const FlatLayout layout = flat_layout(context_.model.units[unit]);
+  for (std::size_t i = 0; i < by_unit_[unit].size(); ++i) {
+    Parameter& parameter = *by_unit_[unit][i];
+    if (!parameter.spec->requires_grad) continue;
+    parameter.gradient =
+        bytes.narrow(0, layout.offsets[i], byte_count(*parameter.spec)).view(parameter.spec->dtype);
+    parameter.leaf.mutable_grad() = parameter.gradient.view(parameter.spec->shape);
+  }
+}
+
+StepResult Replica::update(const StepRequest& request) {
+  c10::NoGradGuard no_grad;
+  StepResult result;
+  std::vector<ParameterSlice> slices = touched_slices(request.objective);
+  double divisor = request.weight;
+  if (request.clip_norm > 0) {
+    double squares = 0;
+    for (const ParameterSlice& slice : slices) squares += context_.optimizer.squared_norm(slice);
+    result.gradient_norm = std::sqrt(squares) / request.weight;
+    divisor *= std::max(1.0, (result.gradient_norm + 1e-6) / request.clip_norm);
+  }
+  if (!slices.empty() && request.weight > 0) {
+    context_.optimizer.step(slices, request.lr, divisor);
+  }
+  clear_gradients(request.objective);
+  return result;
+}
+
+void Replica::clear_gradients(int objective) {
+  for (Parameter& parameter : parameters_) {
+    if (!used_by(objective, parameter.unit)) continue;
+    if (!parameter.gradient.defined()) {
+      parameter.leaf.mutable_grad() = at::Tensor();
+    } else if (parameter.touched) {
+      parameter.gradient.zero_();
+    }
+    parameter.touched = false;
+  }
+}
+
+std::vector<StateSlice> Replica::state(bool for_loading) {
+  std::vector<StateSlice> out;
+  for (Parameter& parameter : parameters_) {
+    out.push_back({"parameter/" + parameter.name, parameter.spec->shape, 0, parameter.flat, true});
+    for (std::size_t o = 0; o < parameter.histories.size(); ++o) {
+      if (!parameter.spec->requires_grad || !used_by(static_cast<int>(o), parameter.unit)) continue;
+      if (for_loading) make_history(parameter, parameter.histories[o]);
+      append_history(out, parameter, static_cast<int>(o));
+    }
+  }
+  for (auto& [name, buffer] : buffers_) {
+    out.push_back({"buffer/" + name, buffer.sizes().vec(), 0, buffer.view(-1), true});
+  }
+  return out;
+}
+
+void Replica::visit(const std::function<void(const std::string&, const at::Tensor&)>& visit) const {
+  for (const Parameter& parameter : parameters_) visit(parameter.name, parameter.leaf.detach());
+  for (const auto& [name, buffer] : buffers_) visit(name, buffer);
+}
+
+std::vector<ParameterSlice> Replica::touched_slices(int objective) {
+  std::vector<ParameterSlice> slices;
+  for (Parameter& parameter : parameters_) {
+    if (!parameter.touched || !used_by(objective, parameter.unit)) continue;
+    Parameter::History& history = parameter.histories[objective];
+    make_history(parameter, history);
+    history.updates.add_(1);
+    ParameterSlice& slice = slices.emplace_back();
+    slice.name = &parameter.name;
+    slice.parameter = parameter.flat;
+    slice.gradient = parameter.gradient.defined() ? parameter.gradient
+                                                  : parameter.leaf.grad().contiguous().view({-1});
+    slice.states = &history.states;
+    slice.group = parameter.group;
+    slice.step = *history.updates.const_data_ptr<std::int64_t>();
+  }
+  return slices;
+}
+
+void Replica::make_history(const Parameter& parameter, Parameter::History& history) const {
+  if (history.updates.defined()) return;
+  history.updates = at::zeros({1}, at::TensorOptions(at::kLong));
+  for (const OptimizerStateSpec& state : context_.optimizer.states()) {
+    history.states.push_back(at::full({parameter.flat.numel()}, state.initial,
+                                      parameter.flat.options().dtype(at::kFloat)));
+  }
+}
+
+void Replica::append_history(std::vector<StateSlice>& out, Parameter& parameter,
+                             int objective) const {
+  Parameter::History& history = parameter.histories[objective];
+  if (!history.updates.defined()) return;
+  const std::string prefix = "optimizer/" + context_.objectives[objective].name + "/";
+  out.push_back({prefix + "updates/" + parameter.name, {1}, 0, history.updates, true});
+  const auto specs = context_.optimizer.states();
+  for (std::size_t s = 0; s < specs.size(); ++s) {
+    out.push_back({prefix + specs[s].name + "/" + parameter.name, parameter.spec->shape, 0,
+                   history.states[s], true});
+  }
+}
+
+}  // namespace trainhost

@@ -1,0 +1,27 @@
+# trainhost_add_test(NAME SOURCES … LIBRARIES … [TORCH] [LABELS …]): a Catch2 program, one CTest
+# entry per test case. TORCH gives it LibTorch (and its folder as run path).
+find_package(Catch2 2 REQUIRED)
+include(Catch)
+
+add_library(trainhost_catch STATIC ${CMAKE_CURRENT_LIST_DIR}/catch_main.cpp)
+# Catch2 takes half a minute to optimise, for nothing.
+target_compile_options(trainhost_catch PRIVATE -O0)
+target_link_libraries(trainhost_catch PUBLIC Catch2::Catch2)
+
+function(trainhost_add_test NAME)
+  cmake_parse_arguments(ARG "TORCH" "" "SOURCES;LIBRARIES;LABELS" ${ARGN})
+  if(ARG_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "trainhost_add_test(${NAME}): unknown arguments ${ARG_UNPARSED_ARGUMENTS}")
+  endif()
+  add_executable(${NAME} ${ARG_SOURCES})
+  target_link_libraries(${NAME} PRIVATE trainhost_catch trainhost_sdk ${ARG_LIBRARIES})
+  if(ARG_TORCH)
+    target_link_libraries(${NAME} PRIVATE trainhost::libtorch)
+    set_target_properties(${NAME} PROPERTIES BUILD_RPATH ${TRAINHOST_LIBTORCH_DIR}/lib)
+  endif()
+  set(PROPERTIES TIMEOUT 300)
+  if(ARG_LABELS)
+    list(APPEND PROPERTIES LABELS "${ARG_LABELS}")
+  endif()
+  catch_discover_tests(${NAME} TEST_PREFIX "${NAME}: " PROPERTIES ${PROPERTIES})
+endfunction()

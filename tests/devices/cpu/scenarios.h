@@ -1,0 +1,21 @@
+// What a rank does in a test, whether it is a process or a thread.
+#pragma once
+
+#include <string>
+
+#include "trainhost/communicator.h"
+
+namespace scenarios {
+
+/// Every function throws std::runtime_error with what is wrong; all are [collective].
+
+/// Every operation × type × size against the reference, bit for bit.
+void check_operations(trainhost::Communicator& group, std::int64_t largest);
+
+/// Many operations under way at once, large and small mixed, waited for out of order.
+void check_asynchronous(trainhost::Communicator& group);
+
+/// Large reductions until something goes wrong; returns the text of the error.
+std::string reduce_until_it_fails(trainhost::Communicator& group);
+
+}  // namespace scenarios
