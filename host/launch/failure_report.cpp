@@ -46,17 +46,18 @@ std::string indented(const std::string& text) {
   return out;
 }
 
-// A rank that others waited for in vain, and that is not the cause itself: where it was last seen.
-std::string missing_rank(const WatchedRank& cause, const std::deque<WatchedRank>& ranks,
-                         const Control& control) {
-  const int lost = control.abort_signal().lost_rank();
+// Ranks that others waited for in vain, and that had to be killed: where each was last seen.
+std::string missing_ranks(const WatchedRank& cause, const std::deque<WatchedRank>& ranks,
+                          const Control& control) {
+  std::string out;
+  if (!blames_another(cause)) return out;
   for (const WatchedRank& other : ranks) {
-    if (other.rank != lost || &other == &cause || other.failure_order) continue;
+    if (!other.killed_by_us || other.failure_order) continue;
     const std::string doing = control.doing(other.slot);
-    return fmt::format("\n  lost:     rank {} (pid {}) did not answer; it was last {}", other.rank,
+    out += fmt::format("\n  lost:     rank {} (pid {}) did not answer; it was last {}", other.rank,
                        other.pid, doing.empty() ? "starting" : doing);
   }
-  return {};
+  return out;
 }
 
 }  // namespace
@@ -86,7 +87,7 @@ FailureReport report_failure(const WatchedRank& cause, const std::deque<WatchedR
   out.reason = reason_of(cause, stopped_seconds);
   out.text = fmt::format("rank {} (pid {}) {}{}\n  place:    {}", out.rank, cause.pid,
                          cause.failed ? "failed: " : "", indented(out.reason), out.place);
-  out.text += missing_rank(cause, ranks, control);
+  out.text += missing_ranks(cause, ranks, control);
   if (out.failure == Failure::kDevice && !cause.failed) {
     out.text +=
         "\n  fix:      LibTorch or another library could not be loaded; point "

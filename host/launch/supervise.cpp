@@ -133,7 +133,12 @@ void Supervisor::Impl::take_event_line(WatchedRank& rank, std::string_view line,
 
 void Supervisor::Impl::take_output_line(WatchedRank& rank, std::string_view line) {
   rank.remember_output(line);
-  audience_.output(rank.rank, line);
+  // After a failure the other ranks complain about its consequences.
+  if (failed_at_) {
+    audience_.detail(fmt::format("[rank {}] {}", rank.rank, line));
+  } else {
+    audience_.output(rank.rank, line);
+  }
 }
 
 void Supervisor::Impl::take_signals() {

@@ -126,8 +126,10 @@ void Builder::check_name(const Value& checked) {
   if (name == nullptr) return;
   const std::string& text = std::get<std::string>(name->data);
   if (is_safe_name(text)) return;
-  problems_.add(name->position, "name must be a folder name (letters, digits, '.', '_', '-', not "
-                                "starting with '.', at most 100), not " + quote(text));
+  problems_.add(name->position,
+                "name must be a folder name (letters, digits, '.', '_', '-', not "
+                "starting with '.', at most 100), not " +
+                    quote(text));
 }
 
 void Builder::check_optimizer(const Value& raw, const Value& checked) {
@@ -161,16 +163,17 @@ const PluginInfo* Builder::find(const std::string& name, Kind kind, const Source
   try {
     info = plugins_.find(kind, name);
   } catch (const Error& error) {
-    problems_.add(at, std::string("cannot load ") + words.one + " " + quote(name) + ": " +
-                          error.what(),
+    problems_.add(at,
+                  std::string("cannot load ") + words.one + " " + quote(name) + ": " + error.what(),
                   error.failure());
     return nullptr;
   }
   if (info == nullptr && is_plugin_path(name)) {
     problems_.add(at, std::string("no plugin file ") + quote(name), Failure::kPlugin);
   } else if (info == nullptr) {
-    problems_.add(at, std::string("unknown ") + words.one + " " + quote(name) +
-                          known_words(name, plugins_.known(kind), words.many),
+    problems_.add(at,
+                  std::string("unknown ") + words.one + " " + quote(name) +
+                      known_words(name, plugins_.known(kind), words.many),
                   Failure::kPlugin);
   } else if (info->kind != kind) {
     problems_.add(at, quote(name) + " is a " + words_of(info->kind).one + ", not a " + words.one,
@@ -184,8 +187,8 @@ const PluginInfo* Builder::choose(const Value& choice, Kind kind, PluginChoice& 
   const std::string key = words_of(kind).one;
   const std::string name = entry_text(choice, kChoice);
   if (!std::holds_alternative<Table>(choice.data)) {
-    problems_.add(choice.position, key + " must be an id or { id, options }, not " +
-                                       value_in_words(choice));
+    problems_.add(choice.position,
+                  key + " must be an id or { id, options }, not " + value_in_words(choice));
     return nullptr;
   }
   if (name.empty()) {
@@ -238,8 +241,10 @@ void Builder::check_devices(const Value& raw) {
   out.position = given.position;
   auto* table = std::get_if<Table>(&given.data);
   if (table == nullptr) {
-    problems_.add(given.position, "devices must be \"auto\", a kind, a count, a list or a table, "
-                                  "not " + value_in_words(given));
+    problems_.add(given.position,
+                  "devices must be \"auto\", a kind, a count, a list or a table, "
+                  "not " +
+                      value_in_words(given));
     return;
   }
   for (auto& [key, value] : *table) {
@@ -273,10 +278,11 @@ void Builder::check_devices(const Value& raw) {
   if (!options.has("count")) return;
   const std::int64_t count = options.integer("count");
   if (count == 0) {
-    problems_.add(options.position("count"), "devices.count must be positive, or -1 for all, not 0");
+    problems_.add(options.position("count"),
+                  "devices.count must be positive, or -1 for all, not 0");
   }
-  const bool clash = !out.indices.empty() && count > 0 &&
-                     count != static_cast<std::int64_t>(out.indices.size());
+  const bool clash =
+      !out.indices.empty() && count > 0 && count != static_cast<std::int64_t>(out.indices.size());
   if (clash) {
     problems_.add(options.position("count"), "devices.count and devices.indices disagree");
   }
@@ -323,8 +329,8 @@ void Builder::fill(const Value& checked) {
                 .threads = t.integer("threads")};
 
   const Options s = top.table("scaling");
-  plan.scaling.base_batch = static_cast<double>(s.has("base_batch") ? s.integer("base_batch")
-                                                                    : plan.train.batch);
+  plan.scaling.base_batch =
+      static_cast<double>(s.has("base_batch") ? s.integer("base_batch") : plan.train.batch);
   plan.scaling.batch_rule = s.text("batch");
   plan.scaling.lr_rule = s.text("lr");
 }

@@ -39,8 +39,8 @@ class ValueChecker {
 
  private:
   bool wrong_type(const Value& raw, const std::string& path, OptionType type) const {
-    problems_.add(raw.position, path + " must be " + type_in_words(type) + ", not " +
-                                    value_in_words(raw));
+    problems_.add(raw.position,
+                  path + " must be " + type_in_words(type) + ", not " + value_in_words(raw));
     return false;
   }
 
@@ -83,8 +83,8 @@ class ValueChecker {
       wanted = least == most ? std::to_string(most)
                              : std::to_string(least) + " to " + std::to_string(most);
     }
-    problems_.add(raw.position, path + " must have " + wanted + " items, not " +
-                                    std::to_string(count));
+    problems_.add(raw.position,
+                  path + " must have " + wanted + " items, not " + std::to_string(count));
     return false;
   }
 
@@ -151,9 +151,9 @@ class ValueChecker {
     const auto& known = option_.one_of;
     if (!known.empty() && std::find(known.begin(), known.end(), *text) == known.end()) {
       const std::string near = nearest(*text, known);
-      problems_.add(raw.position,
-                    path + " must be " + bounds_in_words(option_) + ", not " + quote(*text) +
-                        (near.empty() ? "" : "; did you mean '" + near + "'?"));
+      problems_.add(raw.position, path + " must be " + bounds_in_words(option_) + ", not " +
+                                      quote(*text) +
+                                      (near.empty() ? "" : "; did you mean '" + near + "'?"));
       return false;
     }
     out.data = *text;
@@ -178,8 +178,8 @@ void report_unknown(const Value& raw, const Schema& schema, const std::string& p
                                        value_in_words(value) + "; write key = value");
       continue;
     }
-    problems.add(value.position, "unknown key " + quote(key) + " in " + place +
-                                     did_you_mean(key, known, "keys"));
+    problems.add(value.position,
+                 "unknown key " + quote(key) + " in " + place + did_you_mean(key, known, "keys"));
   }
 }
 
@@ -266,6 +266,8 @@ std::string value_in_words(const Value& value) {
   return std::visit(Words{}, value.data);
 }
 
-std::string positional_key(std::size_t index) { return std::string("[") + std::to_string(index) + "]"; }
+std::string positional_key(std::size_t index) {
+  return std::string("[") + std::to_string(index) + "]";
+}
 
 }  // namespace trainhost::recipe

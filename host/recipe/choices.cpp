@@ -97,8 +97,7 @@ void resolve_deepspeed(Value& strategy, Problems& problems) {
   if (const Value* given = strategy.find("config")) config = *given;
   remove_entry(strategy, "config");
   if (!std::holds_alternative<Table>(config.data)) {
-    problems.add(config.position,
-                 "strategy.config must be a table, not " + value_in_words(config));
+    problems.add(config.position, "strategy.config must be a table, not " + value_in_words(config));
     set_id(strategy, "zero2");
     return;
   }

@@ -152,8 +152,8 @@ std::vector<Row> table_rows(const Description& description) {
 std::string notes_text(const Description& description) {
   std::string out;
   for (const DescribeColumn& column : description.columns) {
-    const std::string ranks = std::to_string(column.world.ranks) +
-                              (column.world.ranks == 1 ? " rank: " : " ranks: ");
+    const std::string ranks =
+        std::to_string(column.world.ranks) + (column.world.ranks == 1 ? " rank: " : " ranks: ");
     if (!column.plan) {
       out += "  " + ranks + column.problem + "\n";
       continue;

@@ -1,8 +1,8 @@
 // The small language of override values: `epochs=3`, `dims=[64,32,16]`, `pretrain={epochs=5}`.
 //
-// Numbers, true, false, nil, quoted or bare text, lists in [] or {}, tables in {} with `key = value`
-// or JSON's `"key": value`. A bare text at the top is taken whole, inside a list it ends at , ] }.
-// Threads and ranks: pure functions, any thread.
+// Numbers, true, false, nil, quoted or bare text, lists in [] or {}, tables in {} with `key =
+// value` or JSON's `"key": value`. A bare text at the top is taken whole, inside a list it ends at
+// , ] }. Threads and ranks: pure functions, any thread.
 #pragma once
 
 #include <string_view>

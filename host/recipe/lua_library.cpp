@@ -26,7 +26,7 @@ int unknown_name(lua_State* lua) {
   }
   std::sort(known.begin(), known.end());
   const std::string near = nearest(name, known);
-  const std::string hint = !near.empty() ? "; did you mean '" + near + "'?"
+  const std::string hint = !near.empty()                         ? "; did you mean '" + near + "'?"
                            : group == std::string_view(kGlobals) ? "; a text needs quotes"
                                                                  : "";
   const std::string text = std::string("unknown ") + group + " " + quote(name) + hint;
@@ -42,6 +42,20 @@ void refuse_unknown(lua_State* lua, const char* group) {
   lua_pushcclosure(lua, unknown_name, 2);
   lua_setfield(lua, -2, "__index");
   lua_setmetatable(lua, table);
+}
+
+/// tonumber (upvalue 1), which would walk through megabytes of blanks.
+int to_number(lua_State* lua) {
+  constexpr std::size_t kLongest = 200;
+  if (lua_type(lua, 1) == LUA_TSTRING && lua_rawlen(lua, 1) > kLongest) {
+    lua_pushnil(lua);
+    return 1;
+  }
+  const int arguments = lua_gettop(lua);
+  lua_pushvalue(lua, lua_upvalueindex(1));
+  lua_insert(lua, 1);
+  lua_call(lua, arguments, 1);
+  return 1;
 }
 
 /// tostring without addresses, which differ between runs.
@@ -218,9 +232,12 @@ void copy_field(lua_State* lua, int from, int to, const char* name) {
 void add_base(lua_State* lua, int globals) {
   luaL_requiref(lua, LUA_GNAME, luaopen_base, 0);
   const int base = lua_gettop(lua);
-  for (const char* name : {"ipairs", "tonumber", "assert", "error"}) {
+  for (const char* name : {"ipairs", "assert", "error"}) {
     copy_field(lua, base, globals, name);
   }
+  lua_getfield(lua, base, "tonumber");
+  lua_pushcclosure(lua, to_number, 1);
+  lua_setfield(lua, globals, "tonumber");
   lua_pop(lua, 1);
 }
 
@@ -255,9 +272,8 @@ void push_recipe_globals(lua_State* lua) {
   add_base(lua, globals);
   add_math(lua, globals);
   add_format(lua, globals);
-  const std::array<Rule, 3> own{{{"pairs", sorted_pairs},
-                                 {"tostring", to_text},
-                                 {"require", require}}};
+  const std::array<Rule, 3> own{
+      {{"pairs", sorted_pairs}, {"tostring", to_text}, {"require", require}}};
   for (const Rule& entry : own) {
     lua_pushcfunction(lua, entry.function);
     lua_setfield(lua, globals, entry.name);

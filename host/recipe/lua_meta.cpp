@@ -30,7 +30,9 @@ std::string lua_type_of(const Option& option, const std::string& class_name) {
       break;
   }
   std::vector<std::string> choices;
-  for (const std::string& choice : option.one_of) choices.push_back("\"" + choice + "\"");
+  for (const std::string& choice : option.one_of) {
+    choices.push_back(choice == "function" ? "trainhost.Rule" : "\"" + choice + "\"");
+  }
   return choices.empty() ? "string" : join(choices, "|");
 }
 

@@ -30,8 +30,8 @@ std::vector<std::string> split_path(std::string_view path) {
       return {};
     }
   }
-  const bool whole = std::none_of(keys.begin(), keys.end(),
-                                  [](const std::string& key) { return key.empty(); });
+  const bool whole =
+      std::none_of(keys.begin(), keys.end(), [](const std::string& key) { return key.empty(); });
   return whole ? keys : std::vector<std::string>{};
 }
 
@@ -105,9 +105,8 @@ void set(Value& recipe, const Override& change, Problems& problems) {
       child.position = change.value.position;
     }
     if (!std::holds_alternative<Table>(child.data)) {
-      problems.add(change.value.position,
-                   path + " is " + value_in_words(child) + ", so it has no key " +
-                       quote(change.keys[i + 1]));
+      problems.add(change.value.position, path + " is " + value_in_words(child) +
+                                              ", so it has no key " + quote(change.keys[i + 1]));
       return;
     }
     target = &child;

@@ -159,18 +159,16 @@ class PlanReader {
     if (!small) fail(key, "is no integer");
     return field.get<std::int64_t>();
   }
-  std::string full(const std::string& key) const {
-    return path_.empty() ? key : path_ + "." + key;
-  }
+  std::string full(const std::string& key) const { return path_.empty() ? key : path_ + "." + key; }
   [[noreturn]] void fail(const std::string& key, const std::string& what) const {
     throw Error(Failure::kUser, {.where = file_,
                                  .what = "'" + full(key) + "' " + what,
                                  .fix = "a plan is written by trainhost; start the run again"});
   }
   [[noreturn]] void fail(const std::string& what) const {
-    throw Error(Failure::kUser,
-                {.where = file_, .what = (path_.empty() ? "the plan" : "'" + path_ + "'") +
-                                         (" " + what)});
+    throw Error(
+        Failure::kUser,
+        {.where = file_, .what = (path_.empty() ? "the plan" : "'" + path_ + "'") + (" " + what)});
   }
 
   const Json& json_;

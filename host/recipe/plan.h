@@ -1,8 +1,8 @@
 // RunPlan: everything a run needs to know, resolved, as plain data.
 //
 // Purpose: the recipe is evaluated once, in the parent; ranks, `describe`, `resume` and the run
-// directory work from this. Owner: whoever holds it; it is a value. Threads and ranks: the text form
-// is equal on all ranks of a run; nothing here depends on a rank.
+// directory work from this. Owner: whoever holds it; it is a value. Threads and ranks: the text
+// form is equal on all ranks of a run; nothing here depends on a rank.
 #pragma once
 
 #include <cstdint>
@@ -38,8 +38,8 @@ struct OptimizerPlan {
   double lr = 0;              ///< as written; each objective's scaled rate is in ObjectivePlan
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
   double weight_decay = 0;
-  double momentum = 0.9;  ///< sgd only
-  bool nesterov = false;  ///< sgd only
+  double momentum = 0.9;              ///< sgd only
+  bool nesterov = false;              ///< sgd only
   std::string schedule = "constant";  ///< "constant", "linear", "cosine"
   double warmup = 0;                  ///< steps; between 0 and 1: a fraction of all steps
   double min_lr = 0;
@@ -64,7 +64,7 @@ struct TrainPlan {
 
 /// The rules as chosen; "function" is one of the recipe's own.
 struct ScalingPlan {
-  double base_batch = 0;              ///< the train.batch that optimizer.lr was tuned at
+  double base_batch = 0;                ///< the train.batch that optimizer.lr was tuned at
   std::string batch_rule = "per_rank";  ///< "per_rank", "global", "function"
   std::string lr_rule = "none";         ///< "linear", "sqrt", "none", "function"
 };

@@ -53,9 +53,7 @@ class PlaceParser {
       blocks_.pop_back();
     }
   }
-  std::ptrdiff_t functions_open() const {
-    return std::count(blocks_.begin(), blocks_.end(), true);
-  }
+  std::ptrdiff_t functions_open() const { return std::count(blocks_.begin(), blocks_.end(), true); }
 
   /// True at NAME (. NAME)* [<attribute>] = …, where that is the whole left side.
   bool is_assignment() const {
@@ -119,8 +117,7 @@ class PlaceParser {
     }
     // A call or an operator after it makes something else of it.
     const View after = now(ahead + 1);
-    constexpr std::array<std::string_view, 9> kMore{"(", "[", ":", "+",  "-",
-                                                    "*", "/", "and", "or"};
+    constexpr std::array<std::string_view, 9> kMore{"(", "[", ":", "+", "-", "*", "/", "and", "or"};
     const bool alone = std::none_of(kMore.begin(), kMore.end(),
                                     [&](std::string_view sign) { return after.is(sign); });
     return alone ? table : nullptr;

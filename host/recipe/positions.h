@@ -2,8 +2,8 @@
 // source once more and remembers.
 //
 // Literal tables are followed at every depth, through local variables and assignments such as
-// `base.train = { … }`. What a recipe computes has no place of its own: its reader falls back to the
-// nearest enclosing key. The source must already have been accepted by Lua.
+// `base.train = { … }`. What a recipe computes has no place of its own: its reader falls back to
+// the nearest enclosing key. The source must already have been accepted by Lua.
 //
 // Threads and ranks: the parent only; a Places is immutable once made.
 #pragma once

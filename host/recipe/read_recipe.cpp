@@ -11,8 +11,7 @@ namespace {
 constexpr std::uintmax_t kLargest = std::uintmax_t{1} << 20;
 
 [[noreturn]] void fail(const std::string& file, std::string what, std::string fix = "") {
-  throw Error(Failure::kUser,
-              {.where = file, .what = std::move(what), .fix = std::move(fix)});
+  throw Error(Failure::kUser, {.where = file, .what = std::move(what), .fix = std::move(fix)});
 }
 
 }  // namespace

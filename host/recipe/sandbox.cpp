@@ -17,7 +17,7 @@ namespace {
 // A message starts with the chunk's name; Lua would shorten a long path.
 constexpr const char* kChunk = "=recipe";
 constexpr std::string_view kChunkPrefix = "recipe:";
-constexpr int kHookEvery = 100;  // instructions; a single one may copy megabytes
+constexpr int kHookEvery = 10;  // instructions; a single one may copy megabytes
 constexpr std::size_t kLargeBlock = 4096;
 
 using Clock = std::chrono::steady_clock;
@@ -29,10 +29,12 @@ struct Budget {
   std::int64_t instructions = 0;
   Clock::time_point end{};
   const char* spent = nullptr;  // which bound was passed, in words
+  int line = 0;                 // where the recipe was lately
 
   void restart() {
     instructions = 0;
     spent = nullptr;
+    line = 0;
     end = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                              std::chrono::duration<double>(limits.seconds));
   }
@@ -63,8 +65,9 @@ void* allocate(void* user, void* block, std::size_t old_size, std::size_t size) 
   return moved;
 }
 
-void count_instructions(lua_State* lua, lua_Debug*) {
+void count_instructions(lua_State* lua, lua_Debug* record) {
   auto* budget = *static_cast<Budget**>(lua_getextraspace(lua));
+  if (lua_getinfo(lua, "l", record) != 0) budget->line = record->currentline;
   budget->instructions += kHookEvery;
   if (budget->instructions > budget->limits.instructions) {
     budget->spent = "it does not end (too many instructions)";
@@ -108,6 +111,8 @@ class Sandbox::State {
     });
     return out;
   }
+
+  bool has_function(const std::string& path) const { return functions_.count(path) > 0; }
 
   double call(const std::string& path, double base, const RuleArguments& to) {
     const TableReader::Function& function = functions_.at(path);
@@ -193,6 +198,7 @@ class Sandbox::State {
       }
     }
     if (budget_.spent != nullptr) {
+      if (budget_.line > 0) line = budget_.line;
       text = std::string("the recipe was stopped: ") + budget_.spent;
     } else if (status == LUA_ERRMEM) {
       text = "the recipe was stopped: no memory";
@@ -218,6 +224,8 @@ Value Sandbox::run(const std::string& source, const std::string& file,
                    const std::vector<std::string>& function_paths) {
   return state_->run(source, file, function_paths);
 }
+
+bool Sandbox::has_function(const std::string& path) const { return state_->has_function(path); }
 
 double Sandbox::call(const std::string& path, double base, const RuleArguments& to) {
   return state_->call(path, base, to);

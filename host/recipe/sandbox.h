@@ -2,11 +2,11 @@
 //
 // There is math (without random), ipairs, pairs (in a fixed order), tostring, tonumber, assert,
 // error, format, and require "trainhost.scale"; no files, no clock, no other code. Memory,
-// instructions and time are bounded. This serves reproducibility and good manners; it is no security
-// boundary, since a recipe names native code to load.
+// instructions and time are bounded. This serves reproducibility and good manners; it is no
+// security boundary, since a recipe names native code to load.
 //
-// Owner: Recipe, which keeps it alive because scaling rules may be Lua functions. Threads and ranks:
-// the parent only, one thread at a time.
+// Owner: Recipe, which keeps it alive because scaling rules may be Lua functions. Threads and
+// ranks: the parent only, one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -42,15 +42,18 @@ class Sandbox {
   Sandbox& operator=(Sandbox&&) noexcept;
 
   /// Runs `source` and returns its table, with `file` and the lines of the source as positions. A
-  /// table that has named keys holds positional values under "[1]", "[2]", …; one without is a List;
-  /// an empty one is an empty Table. A rule of trainhost.scale becomes its name ("linear"); another
-  /// function is allowed at the dotted paths of `function_paths`, becomes "function", and can be
-  /// called by its path. Throws Error (kUser) with a position for everything else.
+  /// table that has named keys holds positional values under "[1]", "[2]", …; one without is a
+  /// List; an empty one is an empty Table. A rule of trainhost.scale becomes its name ("linear");
+  /// another function is allowed at the dotted paths of `function_paths`, becomes "function", and
+  /// can be called by its path. Throws Error (kUser) with a position for everything else.
   Value run(const std::string& source, const std::string& file,
             const std::vector<std::string>& function_paths);
 
-  /// Calls the function found at `path`. Throws Error (kUser) at the function's place when it fails,
-  /// does not end, or gives no number.
+  /// True where the last run left a Lua function at `path`.
+  bool has_function(const std::string& path) const;
+
+  /// Calls the function found at `path` (has_function). Throws Error (kUser) at the function's
+  /// place when it fails, does not end, or gives no number.
   double call(const std::string& path, double base, const RuleArguments& to);
 
  private:
@@ -58,8 +61,8 @@ class Sandbox {
   std::unique_ptr<State> state_;
 };
 
-/// Reads a recipe's source. Throws Error (kUser) when `file` is missing, no regular file, unreadable,
-/// larger than 1 MiB, or compiled Lua.
+/// Reads a recipe's source. Throws Error (kUser) when `file` is missing, no regular file,
+/// unreadable, larger than 1 MiB, or compiled Lua.
 std::string read_recipe(const std::string& file);
 
 }  // namespace trainhost::recipe

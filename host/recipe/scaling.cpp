@@ -10,8 +10,7 @@ namespace {
 constexpr double kMostRows = 2147483647.0;  // batches are counted in 32 bits by kernels
 
 [[noreturn]] void fail(const SourcePosition& at, std::string what, std::string fix = "") {
-  throw Error(Failure::kUser,
-              {.where = at.text(), .what = std::move(what), .fix = std::move(fix)});
+  throw Error(Failure::kUser, {.where = at.text(), .what = std::move(what), .fix = std::move(fix)});
 }
 
 RuleArguments arguments(const World& world, double base_batch, std::int64_t effective_batch = 0) {
@@ -40,8 +39,8 @@ std::int64_t batch_per_rank(const ObjectiveBase& base, const RunPlan& plan, cons
          "set " + base.batch_key + " so that it is " +
              nearest_global_batches(base.batch, world.ranks));
   }
-  const double result = call("scaling.batch", static_cast<double>(base.batch),
-                             arguments(world, base_batch));
+  const double result =
+      call("scaling.batch", static_cast<double>(base.batch), arguments(world, base_batch));
   if (!(result >= 1 && result <= kMostRows) || std::trunc(result) != result) {
     fail(base.batch_at, "scaling.batch gave " + number_text(result) + " for " + base.name +
                             "; a batch is a positive integer");
@@ -91,7 +90,7 @@ ObjectivePlan scale_objective(const ObjectiveBase& base, const RunPlan& plan, co
   out.lr = scaled_lr(base, plan, world, call, out);
   if (!std::isfinite(out.lr) || out.lr <= 0) {
     fail(base.lr_at, "scaling.lr gave " + number_text(out.lr) + " for " + base.name +
-                            "; a learning rate is positive and finite");
+                         "; a learning rate is positive and finite");
   }
   out.lr_note = note(out, plan.scaling.lr_rule);
   return out;

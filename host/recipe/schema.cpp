@@ -99,7 +99,8 @@ class OptionReader {
   }
 
   void read_one_of(const Json& field) {
-    const bool fits = option_.type == OptionType::kString || option_.type == OptionType::kStringList;
+    const bool fits =
+        option_.type == OptionType::kString || option_.type == OptionType::kStringList;
     if (!fits || !field.is_array() || field.empty()) fail("'one_of' is a list of texts, for texts");
     for (const Json& item : field) option_.one_of.push_back(text(item, "one_of"));
   }

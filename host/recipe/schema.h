@@ -4,14 +4,15 @@
 //
 //   [{"name": "embed_dim", "type": "int", "default": 64, "min": 1, "max": 65536, "help": "…"},
 //    {"name": "aggregator", "type": "string", "default": "bi", "one_of": ["bi", "gcn"]},
-//    {"name": "layer_dims", "type": "list<int>", "default": [64, 32, 16], "min": 1, "max_items": 16},
+//    {"name": "layer_dims", "type": "list<int>", "default": [64, 32, 16], "min": 1, "max_items":
+//    16},
 //    {"name": "pretrain", "type": "table", "options": [ … ]},
 //    {"name": "kg_batch", "type": "int", "optional": true}]
 //
 // Types: bool, int, number, string, path, list<int>, list<number>, list<string>, table, any. Bounds
-// (min, max, exclusive_min, exclusive_max) and one_of hold for each item of a list, which itself has
-// min_items and max_items. An option without "default" and "optional" is required; a table without
-// them is filled from its own options.
+// (min, max, exclusive_min, exclusive_max) and one_of hold for each item of a list, which itself
+// has min_items and max_items. An option without "default" and "optional" is required; a table
+// without them is filled from its own options.
 //
 // Threads and ranks: values and pure functions, any thread.
 #pragma once

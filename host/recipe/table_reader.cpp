@@ -36,7 +36,9 @@ Value TableReader::read(const Place& place) { return read_value(place, ""); }
 
 void TableReader::fail(const SourcePosition& at, const std::string& path,
                        const std::string& what) const {
-  const std::string subject = path.empty() ? "the recipe's table" : path;
+  constexpr std::size_t kLongest = 60;
+  std::string subject = path.empty() ? "the recipe's table" : path.substr(0, kLongest);
+  if (path.size() > kLongest) subject += "…";
   throw Error(Failure::kUser, {.where = at.text(), .what = subject + " " + what});
 }
 
@@ -103,7 +105,7 @@ void TableReader::enter_table(const std::string& path, const SourcePosition& at)
   }
   // One level is left for the document that a plan becomes.
   if (parents_.size() + 1 >= static_cast<std::size_t>(kMaxDepth)) {
-    fail(at, path.substr(0, kLongestKey), "is nested too deeply");
+    fail(at, path, "is nested too deeply");
   }
   luaL_checkstack(lua_, 8, nullptr);
   parents_.push_back(self);
@@ -113,7 +115,8 @@ std::string TableReader::read_key(const std::string& path, const SourcePosition&
   // The key is at −2; lua_tolstring would change a number in place and confuse lua_next.
   if (lua_isinteger(lua_, -2)) {
     const lua_Integer index = lua_tointeger(lua_, -2);
-    if (index < 1) fail(at, path, "has the position " + std::to_string(index) + "; lists start at 1");
+    if (index < 1)
+      fail(at, path, "has the position " + std::to_string(index) + "; lists start at 1");
     return positional_key(static_cast<std::size_t>(index));
   }
   if (lua_type(lua_, -2) != LUA_TSTRING) {
@@ -142,13 +145,15 @@ void TableReader::read_table(const Place& place, const std::string& path, Value&
       highest = std::max(highest, positional_index(key));
     }
     const bool bare = positional || path.empty();
-    table.emplace_back(key, read_value(Places::entry(place, key), bare ? path + key : path + "." + key));
+    table.emplace_back(key,
+                       read_value(Places::entry(place, key), bare ? path + key : path + "." + key));
     lua_pop(lua_, 1);
   }
   parents_.pop_back();
   if (count != highest) {
-    fail(out.position, path, "has a hole: item " + std::to_string(highest) + " of a list of " +
-                                 std::to_string(count) + " items");
+    fail(out.position, path,
+         "has a hole: item " + std::to_string(highest) + " of a list of " + std::to_string(count) +
+             " items");
   }
   std::sort(table.begin(), table.end(), stands_before);
   if (count == 0 || count != table.size()) {

@@ -25,10 +25,7 @@ class TableReader {
   /// `functions` receives the functions found at the dotted paths that allow one.
   TableReader(lua_State* lua, std::string file, const std::vector<std::string>& function_paths,
               std::map<std::string, Function>& functions)
-      : lua_(lua),
-        file_(std::move(file)),
-        function_paths_(function_paths),
-        functions_(functions) {}
+      : lua_(lua), file_(std::move(file)), function_paths_(function_paths), functions_(functions) {}
 
   /// The table on top of the stack. Throws Error (kUser) for cycles, too deep or too large tables,
   /// holes in lists, and what is neither table, number, text nor boolean. [protected mode]

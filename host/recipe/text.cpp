@@ -112,10 +112,10 @@ std::string number_text(double number) {
     return std::isnan(number) ? "NaN" : number > 0 ? "infinity" : "-infinity";
   }
   char buffer[32];
-  const auto end = std::trunc(number) == number && std::abs(number) < 1e15
-                       ? std::to_chars(buffer, buffer + sizeof buffer,
-                                       static_cast<long long>(number))
-                       : std::to_chars(buffer, buffer + sizeof buffer, number);
+  const auto end =
+      std::trunc(number) == number && std::abs(number) < 1e15
+          ? std::to_chars(buffer, buffer + sizeof buffer, static_cast<long long>(number))
+          : std::to_chars(buffer, buffer + sizeof buffer, number);
   return {buffer, end.ptr};
 }
 
@@ -123,8 +123,8 @@ std::string short_number(double number) {
   if (!std::isfinite(number)) return number_text(number);
   if (std::trunc(number) == number && std::abs(number) < 1e15) return number_text(number);
   char buffer[32];
-  const auto end = std::to_chars(buffer, buffer + sizeof buffer, number,
-                                 std::chars_format::general, 6);
+  const auto end =
+      std::to_chars(buffer, buffer + sizeof buffer, number, std::chars_format::general, 6);
   return {buffer, end.ptr};
 }
 

@@ -9,7 +9,8 @@
 
 namespace trainhost::recipe {
 
-/// The known name nearest to `word` by edits (a swap of neighbours counts once), "" if none is near.
+/// The known name nearest to `word` by edits (a swap of neighbours counts once), "" if none is
+/// near.
 std::string nearest(std::string_view word, const std::vector<std::string>& known);
 
 /// "; did you mean 'strategy'?", or "; known keys: a, b" where nothing is near.

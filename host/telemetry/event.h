@@ -25,25 +25,25 @@ inline constexpr double kNone = std::numeric_limits<double>::quiet_NaN();  ///< 
 struct Log {
   Host::Level level = Host::Level::kInfo;
   int rank = 0;
-  std::string text;
+  std::string text{};
 };
 
 /// How far a long piece of work outside the steps has come; may be dropped. total <= 0: not known.
 struct Progress {
-  std::string what;
+  std::string what{};
   std::int64_t done = 0;
   std::int64_t total = 0;
 };
 
 /// What the results cannot be read without; shown in a box and kept in summary.json.
 struct StandIn {
-  std::string text;
+  std::string text{};
 };
 
 /// A part of the run has ended ("start", "data", "train", "evaluate", "checkpoint"): its seconds
 /// add up by name in summary.json (rank 0's). `begin` only tells the console what goes on.
 struct Phase {
-  std::string name;
+  std::string name{};
   bool begin = true;
   double seconds = 0;  ///< of an end
 };
@@ -51,26 +51,26 @@ struct Phase {
 /// Everything is loaded, the first step comes next.
 struct Ready {
   struct Objective {
-    std::string name;
+    std::string name{};
     std::int64_t steps_per_epoch = 0;
     std::int64_t rows_per_epoch = 0;
   };
   struct Fact {
-    std::string key, value;  ///< for the banner: "graph" → "184 k nodes, 1.2 M triples"
+    std::string key{}, value{};  ///< for the banner: "graph" → "184 k nodes, 1.2 M triples"
   };
   std::int64_t parameters = 0;
   std::int64_t parameter_bytes = 0;
   std::int64_t units = 0;
   std::int64_t epochs = 0;
   std::int64_t first_epoch = 0;  ///< after a resume; epochs count from 0 in events
-  std::vector<Objective> objectives;
-  std::vector<Fact> facts;
+  std::vector<Objective> objectives{};
+  std::vector<Fact> facts{};
 };
 
 /// An optimizer step that is to be logged; may be dropped when the parent does not keep up. Values
 /// are of the whole run, not of a rank; rates are means since the last one sent.
 struct Step {
-  std::string objective;
+  std::string objective{};
   std::int64_t epoch = 0;
   std::int64_t step = 0;         ///< steps of this objective done in this epoch
   std::int64_t steps = 0;        ///< of this objective in an epoch
@@ -87,22 +87,22 @@ struct Step {
 
 struct Evaluation {
   struct Metric {
-    std::string name;  ///< "recall@20"
+    std::string name{};  ///< "recall@20"
     double value = kNone;
     double baseline = kNone;
   };
   std::int64_t epoch = 0;
   std::int64_t global_step = 0;
-  std::string split;  ///< "validation", "test"; may be empty
-  std::vector<Metric> metrics;
-  std::string watched;   ///< the metric that early stopping looks at; may be empty
-  double best = kNone;   ///< the watched one's best so far, this one included
-  bool is_best = false;  ///< this one is the best so far
+  std::string split{};  ///< "validation", "test"; may be empty
+  std::vector<Metric> metrics{};
+  std::string watched{};  ///< the metric that early stopping looks at; may be empty
+  double best = kNone;    ///< the watched one's best so far, this one included
+  bool is_best = false;   ///< this one is the best so far
   double seconds = kNone;
 };
 
 struct Checkpoint {
-  std::string path;
+  std::string path{};
   std::int64_t epoch = 0;
   std::int64_t global_step = 0;
   double seconds = kNone;
@@ -114,15 +114,15 @@ struct Summary {
   int rank = 0;
   double peak_memory_mb = kNone;
   bool interrupted = false;  ///< ended early, with a checkpoint, because it was asked to
-  std::string json;
+  std::string json{};
 };
 
 /// The last word of a rank that failed; the parts of an Error.
 struct Failed {
   int rank = 0;
   Failure failure = Failure::kRun;
-  std::string where, what, expected, got, fix;
-  std::string doing;  ///< "" : the parent takes what the control page says
+  std::string where{}, what{}, expected{}, got{}, fix{};
+  std::string doing{};  ///< "" : the parent takes what the control page says
 };
 
 /// Sent by the writer itself: this many droppable events were lost.

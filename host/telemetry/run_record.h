@@ -14,18 +14,18 @@ namespace trainhost::telemetry {
 
 /// What is known before the run starts.
 struct RunFacts {
-  std::string name, recipe, model, strategy, precision, device;
-  std::string fallback;  ///< the chain, where the run fell back to another kind of device; or ""
+  std::string name{}, recipe{}, model{}, strategy{}, precision{}, device{};
+  std::string fallback{};  ///< the chain, where the run fell back to another kind of device; or ""
   int ranks = 1;
 };
 
 /// How it ended.
 struct RunOutcome {
   std::string outcome = "done";  ///< "done", "failed", "interrupted"
-  std::string error;             ///< the report of a failed run
+  std::string error{};           ///< the report of a failed run
   int exit_code = 0;
-  std::vector<double> peak_memory_mb;  ///< by rank
-  double seconds = 0;                  ///< of the whole run
+  std::vector<double> peak_memory_mb{};  ///< by rank
+  double seconds = 0;                    ///< of the whole run
 };
 
 class RunRecord {

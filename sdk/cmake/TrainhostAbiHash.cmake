@@ -12,22 +12,34 @@ function(_trainhost_write_if_changed FILE TEXT)
   file(WRITE ${FILE} "${TEXT}")
 endfunction()
 
-# trainhost_write_abi_hash(FOLDER OUTPUT): a header that defines TRAINHOST_ABI_HASH, from the text of
-# FOLDER's headers, comments left out and white space evened.
+# trainhost_hash_headers(FOLDER OUT): 16 hexadecimal digits for the declarations in FOLDER's headers,
+# the same for every compiler. Comments, line breaks and spacing are no part of it. ("//" inside a
+# text literal counts as a comment: the rest of that line is not covered.)
+function(trainhost_hash_headers FOLDER OUT)
+  file(GLOB _headers ${FOLDER}/*.h)
+  list(SORT _headers)
+  set(_all "")
+  foreach(_header IN LISTS _headers)
+    file(READ ${_header} _text)
+    string(REGEX REPLACE "//[^\n]*" "" _text "${_text}")
+    string(REGEX REPLACE "/[*][^*]*[*]+([^/*][^*]*[*]+)*/" " " _text "${_text}")
+    string(REPLACE "\\\n" " " _text "${_text}")
+    string(REGEX REPLACE "[ \t\r\n]+" " " _text "${_text}")
+    string(REGEX REPLACE " ?([^A-Za-z0-9_ ]) ?" "\\1" _text "${_text}")
+    get_filename_component(_name ${_header} NAME)
+    string(APPEND _all "${_name}:${_text}\n")
+  endforeach()
+  string(SHA256 _hash "${_all}")
+  string(SUBSTRING ${_hash} 0 16 _hash)
+  set(${OUT} ${_hash} PARENT_SCOPE)
+endfunction()
+
+# trainhost_write_abi_hash(FOLDER OUTPUT): a header that defines TRAINHOST_ABI_HASH; configured again
+# when a header changes, comes or goes.
 function(trainhost_write_abi_hash FOLDER OUTPUT)
   file(GLOB _headers CONFIGURE_DEPENDS ${FOLDER}/*.h)
-  list(SORT _headers)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${_headers})
-  # -fpreprocessed strips comments and expands neither includes nor macros; -dD keeps directives.
-  execute_process(
-    COMMAND ${CMAKE_CXX_COMPILER} -x c++ -w -fpreprocessed -dD -E -P ${_headers}
-    OUTPUT_VARIABLE _text ERROR_VARIABLE _messages RESULT_VARIABLE _result)
-  if(NOT _result EQUAL 0)
-    message(FATAL_ERROR "trainhost: the SDK's headers cannot be read: ${_messages}")
-  endif()
-  string(REGEX REPLACE "[ \t\r\n]+" " " _text "${_text}")
-  string(SHA256 _hash "${_text}")
-  string(SUBSTRING ${_hash} 0 16 _hash)
+  trainhost_hash_headers(${FOLDER} _hash)
   _trainhost_write_if_changed(${OUTPUT}
 "// Generated: a hash of the declarations of trainhost/*.h, of which comments are no part.
 #pragma once

@@ -66,7 +66,7 @@ TEST_CASE("a folder with every kind of bad file in it: the good ones are found")
   std::filesystem::resize_file(folder.path("sparse.so"), 1u << 30);
 
   Catalog catalog = catalog_of(folder);
-  CHECK(catalog.entries().size() == 8);
+  CHECK(catalog.entries().size() == 9);
   CHECK(catalog.known_ids(Kind::kStrategy) == std::vector<std::string>{"org.acme.zero9"});
   CHECK_THAT(reasons_of(catalog, "empty.so"), Contains("empty"));
   CHECK_THAT(reasons_of(catalog, "text.so"), Contains("INPUT(libreal.so)"));

@@ -2,6 +2,8 @@
 #include "host/plugins/check.h"
 
 #include <catch2/catch.hpp>
+#include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -136,7 +138,7 @@ TEST_CASE("check-plugin's exit code and JSON") {
   std::ostringstream text;
   arguments = {.file = fixture("mute"), .json = false, .settings = {}};
   CHECK(run_check_plugin_command(arguments, text) == 3);
-  CHECK_THAT(text.str(), Contains("does not conform") && Contains("fail   symbols"));
+  CHECK_THAT(text.str(), Contains("does not conform") && Contains("fail  symbols"));
 }
 
 struct Listing {

@@ -103,7 +103,7 @@ TEST_CASE("what is no plugin at all is named for what it is") {
 TEST_CASE("a shared object without our note is no plugin") {
   Bytes bytes = read_bytes(fixture("zero9"));
   const std::string_view all(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  const std::size_t name = all.find(std::string_view("trainhost\0\0\0{\"note\"", 20));
+  const std::size_t name = all.find(std::string_view("trainhost\0\0\0{\"note\"", 19));
   REQUIRE(name != std::string_view::npos);
   bytes[name] = std::byte{'T'};
   CHECK_THAT(complaint(bytes), Contains("not a plugin of trainhost") && Contains("fix:"));
@@ -139,7 +139,7 @@ TEST_CASE("a truncated plugin is refused at every length") {
 TEST_CASE("offsets and sizes of a hostile header are not believed") {
   const Bytes good = read_bytes(fixture("zero9"));
   constexpr std::uint64_t kHuge = ~std::uint64_t{0};
-  for (const std::uint64_t value : {kHuge, kHuge - 63, kHuge / 2, good.size() + 0}) {
+  for (const std::uint64_t value : {kHuge, kHuge - 63, kHuge / 2, std::uint64_t{good.size() + 1}}) {
     Bytes bytes = good;
     poke(bytes, offsetof(Elf64_Ehdr, e_phoff), value);
     CHECK_FALSE(complaint(bytes).empty());
@@ -160,7 +160,7 @@ TEST_CASE("offsets and sizes of a hostile header are not believed") {
 TEST_CASE("a note whose sizes lie is not read beyond its end") {
   const Bytes good = read_bytes(fixture("zero9"));
   const std::string_view all(reinterpret_cast<const char*>(good.data()), good.size());
-  const std::size_t note = all.find(std::string_view("trainhost\0\0\0{\"note\"", 20)) - 12;
+  const std::size_t note = all.find(std::string_view("trainhost\0\0\0{\"note\"", 19)) - 12;
   for (const std::uint32_t value : {0xffffffffu, 0x7fffffffu, 0x80000000u, 5000u, 3u, 0u}) {
     for (const std::size_t field : {0u, 4u}) {
       Bytes bytes = good;

@@ -1,8 +1,9 @@
 // describe: a column per world, problems in their column.
+#include "host/recipe/describe.h"
+
 #include <nlohmann/json.hpp>
 
 #include "fixture.h"
-#include "host/recipe/describe.h"
 
 using namespace trainhost;
 using namespace trainhost::recipe;

@@ -90,7 +90,8 @@ return {
   data = { dir = "data/x" },
   optimizer = { "adam", lr = 1e-3 },
   train = { epochs = 3, batch = 2048 },
-)" + extra + "\n}\n";
+)" + extra +
+         "\n}\n";
 }
 
 Recipe load(const std::string& source, const std::vector<std::string>& overrides) {

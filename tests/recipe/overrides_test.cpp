@@ -1,7 +1,8 @@
 // key.sub=value on the command line.
+#include "host/recipe/overrides.h"
+
 #include "fixture.h"
 #include "host/recipe/literal.h"
-#include "host/recipe/overrides.h"
 
 using namespace trainhost;
 using namespace trainhost::recipe;
@@ -39,13 +40,15 @@ TEST_CASE("values of every type can be overridden") {
   CHECK(model("model.layer_dims=[64,32,16]") == Indices{64, 32, 16});
   CHECK(model("model.layer_dims={8, 4}") == Indices{8, 4});
   CHECK(model("model.layer_dims=[]").empty());
-  const RunPlan nested = with({"model.pretrain.epochs=4", "data.dir=/x y", "model.stop_on_test=true"});
+  const RunPlan nested =
+      with({"model.pretrain.epochs=4", "data.dir=/x y", "model.stop_on_test=true"});
   CHECK(Options(nested.model.options, "model").table("pretrain").integer("epochs") == 4);
   CHECK(Options(nested.model.options, "model").boolean("stop_on_test"));
   CHECK(Options(nested.data, "data").text("dir") == "/x y");
   CHECK(Options(nested.data, "data").position("dir").text() == "command line");
-  const RunPlan table = with({"data={synthetic={users=3, \"items\": 4, entities=5, relations=1, triples=1, "
-                               "interactions=1, seed=1}}"});
+  const RunPlan table =
+      with({"data={synthetic={users=3, \"items\": 4, entities=5, relations=1, triples=1, "
+            "interactions=1, seed=1}}"});
   CHECK(Options(table.data, "data").table("synthetic").integer("items") == 4);
 }
 
@@ -79,7 +82,8 @@ TEST_CASE("another choice drops the options of the previous one") {
   CHECK(with({"strategy=fsdp", "strategy.offload_optimizer=true"}).strategy.id == "zero3");
   CHECK(with({"strategy={zero3, offload_optimizer=true}"}, ddp).strategy.id == "zero3");
   CHECK(with({"model=toy", "data=nil"}).model.id == "toy");
-  const OptimizerPlan sgd = with({"optimizer=sgd"}, "optimizer = {'adam', lr=2, eps=1e-3}").optimizer;
+  const OptimizerPlan sgd =
+      with({"optimizer=sgd"}, "optimizer = {'adam', lr=2, eps=1e-3}").optimizer;
   CHECK(sgd.name == "sgd");
   CHECK(sgd.lr == 2);
   CHECK(with({"optimizer.name=adamw"}).optimizer.name == "adamw");
@@ -103,7 +107,8 @@ TEST_CASE("a wrong override is refused like a wrong recipe") {
   CHECK_THAT(refused({"name.x=3"}), Contains("name is 'run', so it has no key 'x'"));
   CHECK_THAT(refused({"model.embed_dim.x=3"}), Contains("model.embed_dim is 32, so it has no key"));
   CHECK_THAT(refused({"strategy=dpp"}), Contains("did you mean 'ddp'"));
-  for (const char* wrong : {"epochs", "=3", ".a=3", "a.=3", "a..b=3", "a-b=3", "a.b.c.d.e.f.g.h.i=1"}) {
+  for (const char* wrong :
+       {"epochs", "=3", ".a=3", "a.=3", "a..b=3", "a-b=3", "a.b.c.d.e.f.g.h.i=1"}) {
     INFO(wrong);
     CHECK_THAT(refused({wrong}), Contains("command line: "));
   }
@@ -120,8 +125,8 @@ TEST_CASE("what looks like an override") {
 
 TEST_CASE("broken literals are refused, whatever they are") {
   const SourcePosition at{"command line", 0};
-  for (const char* wrong : {"[1,2", "[1 2}", "{a=", "{a=1", "\"open", "'", "[[", "{=3}", "[1]]", "{}{}",
-                            "[,]", "{a=1 b=2", "[\"a\"x]"}) {
+  for (const char* wrong : {"[1,2", "[1 2}", "{a=", "{a=1", "\"open", "'", "[[", "{=3}", "[1]]",
+                            "{}{}", "[,]", "{a=1 b=2", "[\"a\"x]"}) {
     INFO(wrong);
     CHECK_THROWS_AS(parse_literal(wrong, at), Error);
   }

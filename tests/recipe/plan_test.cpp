@@ -13,7 +13,9 @@ RunPlan sample() {
     'ddp', bucket_mb = 1 },
     devices = { 'cuda', indices = { 0, 3 }, fallback = { 'cpu' } },
     optimizer = { 'adamw', lr = 0.1, weight_decay = 1e-300 }, precision = "bf16",
-    scaling = { lr = scale.sqrt })"), {"model.dropout=0.3"}).resolve({.ranks = 2, .nodes = 1});
+    scaling = { lr = scale.sqrt })"),
+                      {"model.dropout=0.3"})
+                     .resolve({.ranks = 2, .nodes = 1});
   plan.device_kind = "cpu";
   plan.device_note = "cuda: no driver → cpu";
   plan.precision_note = "\"quoted\"\nand more";
@@ -91,10 +93,12 @@ TEST_CASE("a document that is no plan is refused with its reason") {
              Contains("no safe folder name"));
   CHECK_THAT(refused(replaced(good, "\"name\": \"run\"", "\"name\": 3")), Contains("is no text"));
   CHECK_THAT(refused(replaced(good, "\"line\": 4", "\"line\": -4")), Contains("impossible line"));
-  CHECK_THAT(refused(replaced(good, "\"embed_dim\": 32", "\"embed_dim\": 1e19, \"z\": "
-                                    "18446744073709551615")), Contains("too large"));
-  CHECK_THAT(refused(replaced(good, "\"embed_dim\": 32", "\"deep\": " + std::string(60, '[') +
-                                                             std::string(60, ']'))),
+  CHECK_THAT(refused(replaced(good, "\"embed_dim\": 32",
+                              "\"embed_dim\": 1e19, \"z\": "
+                              "18446744073709551615")),
+             Contains("too large"));
+  CHECK_THAT(refused(replaced(good, "\"embed_dim\": 32",
+                              "\"deep\": " + std::string(60, '[') + std::string(60, ']'))),
              Contains("nested too deeply"));
 }
 

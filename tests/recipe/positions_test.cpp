@@ -1,6 +1,7 @@
 // The lines of keys, at every depth and through variables.
-#include "fixture.h"
 #include "host/recipe/positions.h"
+
+#include "fixture.h"
 #include "host/recipe/sandbox.h"
 
 using namespace trainhost;
@@ -96,14 +97,16 @@ TEST_CASE("tables that the recipe changes afterwards keep sensible lines") {
   const Value value = Sandbox().run(R"(
 local t = { a = 1 }
 for i = 1, 3 do t["k" .. i] = i end
-return t)", "r.lua", {});
+return t)",
+                                    "r.lua", {});
   CHECK(value.find("a")->position.text() == "r.lua:2");
   CHECK(value.find("k2")->position.text() == "r.lua:4");
 }
 
 TEST_CASE("text that is no Lua does no harm") {
-  for (const char* source : {"", "return", "return {", "return { a", "return { a =", "'", "[[", "--[==[",
-                             "return { [", "return { ['a'", "}}}", "end end", "x.y = {", "a <", "\\"}) {
+  for (const char* source :
+       {"", "return", "return {", "return { a", "return { a =", "'", "[[", "--[==[", "return { [",
+        "return { ['a'", "}}}", "end end", "x.y = {", "a <", "\\"}) {
     INFO(source);
     CHECK(line_of(source, "a") >= 0);
   }

@@ -120,8 +120,10 @@ TEST_CASE("all mistakes of a recipe are reported at once, by line") {
   CHECK(all.failure == Failure::kUser);
   CHECK_THAT(all.message, StartsWith("r.lua: 14 mistakes\n  r.lua:2: name must"));
   for (const char* part :
-       {"r.lua:2: name must be a folder name", "r.lua:3: model.embed_dim must be an integer, not 'x'",
-        "r.lua:3: model.aggregator must be one of bi, gcn, graphsage, not 'bii'; did you mean 'bi'?",
+       {"r.lua:2: name must be a folder name",
+        "r.lua:3: model.embed_dim must be an integer, not 'x'",
+        "r.lua:3: model.aggregator must be one of bi, gcn, graphsage, not 'bii'; did you mean "
+        "'bi'?",
         "r.lua:4: data.synthetic.items is missing (an integer, at least 1)",
         "r.lua:5: optimizer.lr is missing (a number, above 0 and at most 1000000)",
         "r.lua:6: train.epochs must be from 1 to 1000000, not 0",
@@ -135,16 +137,23 @@ TEST_CASE("all mistakes of a recipe are reported at once, by line") {
 
 TEST_CASE("sizes and rates that are zero, negative, not finite or huge are refused") {
   const auto train = [](const std::string& value) {
-    return refusal("return { name='n', model='toy', optimizer={'sgd', lr=1}, "
-                   "train={epochs=1, batch=" + value + "} }").message;
+    return refusal(
+               "return { name='n', model='toy', optimizer={'sgd', lr=1}, "
+               "train={epochs=1, batch=" +
+               value + "} }")
+        .message;
   };
-  for (const char* value : {"0", "-1", "0/0", "1/0", "-1/0", "1e308", "2^53", "1.5", "true", "{}"}) {
+  for (const char* value :
+       {"0", "-1", "0/0", "1/0", "-1/0", "1e308", "2^53", "1.5", "true", "{}"}) {
     INFO(value);
     CHECK_THAT(train(value), Contains("train.batch must be"));
   }
   const auto lr = [](const std::string& value) {
-    return refusal("return { name='n', model='toy', train={epochs=1, batch=1}, "
-                   "optimizer={'sgd', lr=" + value + "} }").message;
+    return refusal(
+               "return { name='n', model='toy', train={epochs=1, batch=1}, "
+               "optimizer={'sgd', lr=" +
+               value + "} }")
+        .message;
   };
   for (const char* value : {"0", "-1", "0/0", "1/0", "1e308", "'x'"}) {
     INFO(value);
@@ -219,7 +228,8 @@ TEST_CASE("an option of another optimizer is refused") {
   const auto message = [](const std::string& optimizer) {
     return refusal(recipe_text("optimizer = " + optimizer)).message;
   };
-  CHECK_THAT(message("{ 'adam', lr = 1, momentum = 0.9 }"), Contains("belongs to sgd, not to adam"));
+  CHECK_THAT(message("{ 'adam', lr = 1, momentum = 0.9 }"),
+             Contains("belongs to sgd, not to adam"));
   CHECK_THAT(message("{ 'sgd', lr = 1, betas = {0.9, 0.99} }"), Contains("belongs to adam"));
   CHECK_THAT(message("{ 'adma', lr = 1 }"), Contains("did you mean 'adam'"));
   CHECK_THAT(message("'adam'"), Contains("optimizer.lr is missing"));

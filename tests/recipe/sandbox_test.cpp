@@ -1,9 +1,10 @@
 // Hostile and broken recipes end in a message, soon; harmless ones run the same every time.
+#include "host/recipe/sandbox.h"
+
 #include <filesystem>
 #include <fstream>
 
 #include "fixture.h"
-#include "host/recipe/sandbox.h"
 
 using namespace trainhost;
 using namespace trainhost::recipe;
@@ -11,9 +12,10 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-/// The message that evaluating gives; fails the test when it succeeds. Bounds are small, so that the
-/// test is quick; the time bound stays out of the way unless a test is about it.
-std::string failure_of(const std::string& source, SandboxLimits limits = {.instructions = 200'000}) {
+/// The message that evaluating gives; fails the test when it succeeds. Bounds are small, so that
+/// the test is quick; the time bound stays out of the way unless a test is about it.
+std::string failure_of(const std::string& source,
+                       SandboxLimits limits = {.instructions = 200'000, .seconds = 60}) {
   try {
     Sandbox(limits).run(source, "r.lua", {"f"});
   } catch (const Error& error) {
@@ -61,12 +63,18 @@ TEST_CASE("few instructions that take long are stopped by the clock") {
   CHECK_THAT(failure_of(copies, limits), Contains("takes too long"));
 }
 
+TEST_CASE("a stopped recipe says where it was") {
+  CHECK_THAT(failure_of("local x = 1\n\nwhile true do\n  x = x + 1\nend"),
+             Contains("r.lua:3: ") || Contains("r.lua:4: "));
+  CHECK_THAT(failure_of("local s = 'x'\n\nwhile true do s = s .. s end"), Contains("r.lua:3: "));
+}
+
 TEST_CASE("memory is bounded") {
   CHECK_THAT(failure_of("local s = 'x' while true do s = s .. s end"), Contains("too much memory"));
   CHECK_THAT(failure_of("local t = {} for i = 1, 1e9 do t[i] = { i } end",
-                        {.memory = std::size_t{1} << 20}),
+                        {.memory = std::size_t{1} << 20, .seconds = 60}),
              Contains("too much memory"));
-  CHECK_THAT(failure_of("local function f() return 1 + f() end return f()", {}),
+  CHECK_THAT(failure_of("local function f() return 1 + f() end return f()", {.seconds = 60}),
              Contains("too much memory") || Contains("stack overflow"));
 }
 
@@ -94,7 +102,8 @@ TEST_CASE("a word without quotes is a mistake, not nothing") {
 
 TEST_CASE("Lua's own errors name file and line") {
   CHECK_THAT(failure_of("return {\n  a = = 1 }"), Contains("r.lua:2: unexpected symbol near '='"));
-  CHECK_THAT(failure_of("local x\nreturn { a = x.y }"), Contains("r.lua:2: attempt to index a nil"));
+  CHECK_THAT(failure_of("local x\nreturn { a = x.y }"),
+             Contains("r.lua:2: attempt to index a nil"));
   CHECK_THAT(failure_of("\nerror('no luck')"), Contains("r.lua:2: no luck"));
   CHECK_THAT(failure_of("error({})"), Contains("no text"));
   CHECK_THAT(failure_of("assert(false, 'sizes differ')"), Contains("sizes differ"));
@@ -147,19 +156,23 @@ TEST_CASE("pairs has one order and format is there") {
   CHECK(text(value, "order") == "1 1.5 2 3 a m z ");
   CHECK(std::get<std::int64_t>(value.find("sum")->data) == 14);
   CHECK(text(value, "shown") == "007|1.50|true");
+  CHECK(run("return { x = tonumber('12', 16) }").find("x") != nullptr);
+  CHECK(run("local s = ' ' for i = 1, 10 do s = s .. s end return { x = tonumber(s .. '1') }")
+            .find("x") == nullptr);
   CHECK(text(value, "t") == "table");
   CHECK(std::get<std::int64_t>(value.find("n")->data) == 16);
 }
 
 TEST_CASE("tables become lists, tables and mixtures of both") {
-  const Value value = run("return { list = { 1, 2.5, 'x' }, mixed = { 'id', a = true }, none = {} }");
+  const Value value =
+      run("return { list = { 1, 2.5, 'x' }, mixed = { 'id', a = true }, none = {} }");
   CHECK(std::get<List>(value.find("list")->data).size() == 3);
   CHECK(text(*value.find("mixed"), "[1]") == "id");
   CHECK(std::get<Table>(value.find("none")->data).empty());
 }
 
 TEST_CASE("rules have names, functions can be called") {
-  Sandbox sandbox({.instructions = 100'000});
+  Sandbox sandbox({.instructions = 100'000, .seconds = 60});
   const Value value = sandbox.run(R"(
     local scale = require "trainhost.scale"
     return { g = scale.global, f = function(base, to)
@@ -167,13 +180,15 @@ TEST_CASE("rules have names, functions can be called") {
       if to.ranks == 4 then while true do end end
       return scale.sqrt(base, to) + to.cpus
     end }
-  )", "r.lua", {"f"});
+  )",
+                                  "r.lua", {"f"});
   CHECK(text(value, "g") == "global");
   CHECK(text(value, "f") == "function");
   RuleArguments to{.ranks = 2, .cpus = 8, .base_batch = 10, .effective_batch = 40};
   CHECK(sandbox.call("f", 3, to) == 14);
   to.ranks = 3;
-  CHECK_THROWS_WITH(sandbox.call("f", 3, to), Contains("r.lua:3: f must return a number, not string"));
+  CHECK_THROWS_WITH(sandbox.call("f", 3, to),
+                    Contains("r.lua:3: f must return a number, not string"));
   to.ranks = 4;
   CHECK_THROWS_WITH(sandbox.call("f", 3, to), Contains("does not end"));
   to.ranks = 2;

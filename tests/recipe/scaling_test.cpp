@@ -78,15 +78,16 @@ TEST_CASE("a global batch is divided, or the nearest that divide are offered") {
   CHECK_THAT(message, Contains("r.lua:7: the global batch 2048 of cf does not divide by 3 ranks"));
   CHECK_THAT(message, Contains("set train.batch so that it is 2046 or 2049"));
   CHECK_THAT(problem("{ batch = scale.global }", {.ranks = 4096}), Contains("so that it is 4096"));
-  CHECK_THAT(problem("", {.ranks = 3}, {"scaling.batch=global", "train.batch=3000",
-                                        "model.kg_batch=1000"}),
+  CHECK_THAT(problem("", {.ranks = 3},
+                     {"scaling.batch=global", "train.batch=3000", "model.kg_batch=1000"}),
              Contains("set model.kg_batch so that it is 999 or 1002"));
 }
 
 TEST_CASE("a rule may be a function of the recipe") {
   const ObjectivePlan cf = objective(R"({ lr = function(base, to)
       return scale.linear(base, to) / to.nodes + (to.device == "cuda" and to.cpus or 0)
-    end })", {.ranks = 4, .nodes = 2, .cpus = 3, .device = "cuda"});
+    end })",
+                                     {.ranks = 4, .nodes = 2, .cpus = 3, .device = "cuda"});
   CHECK(cf.lr == 0.002 + 3);
   CHECK_THAT(cf.lr_note, Contains("(function: 8192 / 2048)"));
   CHECK(objective("{ batch = function(base, to) return base // to.ranks end }", {.ranks = 4})
@@ -111,6 +112,8 @@ TEST_CASE("a rule that gives nonsense is refused") {
   CHECK_THAT(batch("return 0"), Contains("a batch is a positive integer"));
   CHECK_THAT(batch("return 1e30"), Contains("a batch is a positive integer"));
   CHECK_THAT(problem("{ lr = 'linaer' }", {}), Contains("did you mean 'linear'"));
+  CHECK_THAT(problem("{ lr = 'function' }", {}), Contains("is the text 'function'"));
+  CHECK_THAT(problem("", {}, {"scaling.batch=function"}), Contains("is the text 'function'"));
   CHECK_THAT(problem("{ batch = scale.linear }", {}), Contains("one of per_rank, global"));
 }
 

@@ -1,8 +1,9 @@
 // Schemas: the JSON form, what it refuses, and what it makes of a table.
+#include "host/recipe/schema.h"
+
 #include "fixture.h"
 #include "host/recipe/lua_meta.h"
 #include "host/recipe/sandbox.h"
-#include "host/recipe/schema.h"
 
 using namespace trainhost;
 using namespace trainhost::recipe;
@@ -88,8 +89,7 @@ TEST_CASE("lists are checked item by item") {
   const std::string list = R"("type": "list<int>", "min": 1, "min_items": 1, "max_items": 3)";
   CHECK(complaint(list, "{ x = { 1, 2 } }").empty());
   CHECK(complaint(list, "{ x = {} }") == "r.lua:1: m.x must have 1 to 3 items, not 0");
-  CHECK(complaint(list, "{ x = { 1, 2, 3, 4 } }") ==
-        "r.lua:1: m.x must have 1 to 3 items, not 4");
+  CHECK(complaint(list, "{ x = { 1, 2, 3, 4 } }") == "r.lua:1: m.x must have 1 to 3 items, not 4");
   CHECK(complaint(list, "{ x = 5 }") == "r.lua:1: m.x must be a list of integers, not 5");
   CHECK(complaint(list, "{ x = { a = 1 } }") ==
         "r.lua:1: m.x must be a list of integers, not a table");
@@ -101,11 +101,15 @@ TEST_CASE("lists are checked item by item") {
 
 TEST_CASE("a missing table is made of its own defaults, or says what it lacks") {
   CHECK(complaint(R"("type": "table", "options": [
-    {"name": "a", "type": "int", "default": 1}])", "{}").empty());
+    {"name": "a", "type": "int", "default": 1}])",
+                  "{}")
+            .empty());
   CHECK(complaint(R"("type": "table", "options": [{"name": "a", "type": "int"}])", "{}") ==
         "r.lua:1: m.x.a is missing (an integer)");
   CHECK(complaint(R"("type": "table", "optional": true,
-    "options": [{"name": "a", "type": "int"}])", "{}").empty());
+    "options": [{"name": "a", "type": "int"}])",
+                  "{}")
+            .empty());
   CHECK(complaint(R"("type": "table", "options": [])", "{ x = 3 }") ==
         "r.lua:1: m.x must be a table, not 3");
 }
@@ -121,8 +125,8 @@ TEST_CASE("near misses are found, far ones are not") {
 
 TEST_CASE("clean text is UTF-8 without control characters") {
   CHECK(is_clean_text("plain\tand\nlines ä → 𝛼"));
-  for (const char* wrong : {"\x01", "\x7f", "\x80", "\xc3", "\xc0\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80",
-                            "\xe2\x82", "\xf0\x80\x80\x80"}) {
+  for (const char* wrong : {"\x01", "\x7f", "\x80", "\xc3", "\xc0\xaf", "\xed\xa0\x80",
+                            "\xf5\x80\x80\x80", "\xe2\x82", "\xf0\x80\x80\x80"}) {
     INFO(wrong);
     CHECK_FALSE(is_clean_text(wrong));
   }
@@ -136,5 +140,6 @@ TEST_CASE("the editor's file has a class per table and plugin") {
   CHECK_THAT(meta, Contains("---@field precision? \"fp32\"|\"bf16\"|\"fp16\""));
   CHECK_THAT(meta, Contains("---@field embed_dim? integer # columns"));
   CHECK_THAT(meta, Contains("---@field pretrain? trainhost.plugin.kgat.pretrain"));
-  CHECK_THAT(meta, Contains("---@class trainhost.plugin.kgat.data\n---@field dir string"));
+  CHECK_THAT(meta, Contains("---@class trainhost.plugin.kgat.data\n---@field dir? string"));
+  CHECK_THAT(meta, Contains("---@field lr? \"linear\"|\"sqrt\"|\"none\"|trainhost.Rule"));
 }

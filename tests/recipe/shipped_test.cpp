@@ -11,7 +11,8 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-RunPlan shipped(const char* name, const World& world, const std::vector<std::string>& overrides = {}) {
+RunPlan shipped(const char* name, const World& world,
+                const std::vector<std::string>& overrides = {}) {
   const std::string file = std::string(TRAINHOST_RECIPES) + "/" + name;
   return Recipe::load(file, overrides, paper_plugins()).resolve(world);
 }

@@ -13,7 +13,9 @@ namespace {
 
 /// Up to here one stage and one synchronisation beat looking at who lies in shared memory.
 constexpr std::size_t kSmallBytes = std::size_t{64} << 10;
-/// From here a result would push everything else out of the caches.
+/// From here a result that is written apart from its summands goes past the caches, which would have
+/// to fetch its lines only to overwrite them. In place it is the other way round: the lines are there
+/// already, and streaming made an all_reduce of 16 MiB three times slower.
 constexpr std::size_t kStreamBytes = std::size_t{8} << 20;
 
 struct Range {
@@ -180,7 +182,7 @@ void Engine::reduce_in_place(const Operation& operation, int receiver) {
              .sources = sources_.data(),
              .source_count = sources_.size(),
              .count = part.size() / size_of(operation.what.element),
-             .stream = operation.bytes() >= kStreamBytes});
+             .stream = false});
   group_->sync();
 }
 
@@ -257,6 +259,7 @@ void Engine::reduce_scatter(const Operation& operation) {
     group_->sync();
     if (reachable(&Post::input, input_)) {
       const std::size_t begin = offset_of(operation.counts, rank_, operation);
+      const bool in_place = operation.output == operation.input + begin;
       for (std::size_t r = 0; r < at_.size(); ++r) sources_[r] = at_[r] + begin;
       kernels()(
           operation.what.element, operation.what.reduction,
@@ -265,7 +268,7 @@ void Engine::reduce_scatter(const Operation& operation) {
            .sources = sources_.data(),
            .source_count = sources_.size(),
            .count = static_cast<std::size_t>(operation.counts[static_cast<std::size_t>(rank_)]),
-           .stream = operation.bytes() >= kStreamBytes});
+           .stream = !in_place && operation.bytes() >= kStreamBytes});
       return group_->sync();
     }
   }

@@ -96,7 +96,7 @@ void Group::meet() {
   cpu_set_t all;
   CPU_ZERO(&all);
   for (int r = 0; r < world_; ++r) CPU_OR(&all, &all, &slot(r).cores);
-  set_cores(CPU_COUNT(&all));
+  set_cores(core_quota(CPU_COUNT(&all)));
 }
 
 void Group::begin(const Operation& operation, const Place& input, const Place& output) {

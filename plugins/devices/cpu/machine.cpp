@@ -2,8 +2,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <fstream>
+
+#include "cpu/control_group.h"
 
 namespace cpu {
 
@@ -20,6 +23,32 @@ cpu_set_t allowed_cores() {
   CPU_ZERO(&cores);
   if (::sched_getaffinity(0, sizeof(cores), &cores) != 0) CPU_SET(0, &cores);
   return cores;
+}
+
+int core_quota(int cores) {
+  for (const ControlGroup& group : control_groups("cpu")) {
+    std::int64_t quota = 0, period = 0;
+    if (group.version == 2) {
+      std::ifstream(group.folder + "/cpu.max") >> quota >> period;  // "max 100000": no quota
+    } else {
+      quota = number_in(group.folder + "/cpu.cfs_quota_us").value_or(-1);
+      period = number_in(group.folder + "/cpu.cfs_period_us").value_or(0);
+    }
+    if (quota > 0 && period > 0) {
+      const std::int64_t whole = std::max<std::int64_t>(1, quota / period);
+      cores = static_cast<int>(std::min<std::int64_t>(cores, whole));
+    }
+  }
+  return std::max(1, cores);
+}
+
+std::string processor_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const auto colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "CPU";
 }
 
 }  // namespace cpu

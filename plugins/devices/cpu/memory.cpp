@@ -5,81 +5,34 @@
 
 #include <algorithm>
 #include <fstream>
-#include <limits>
-#include <optional>
-#include <string>
+
+#include "cpu/control_group.h"
 
 namespace cpu {
 namespace {
 
-std::optional<std::int64_t> number_in(const std::string& path) {
-  std::ifstream file(path);
-  std::int64_t value = 0;
-  if (file >> value) return value;
-  return std::nullopt;
-}
-
-/// The value of a line "Key:  123 kB" or "key 123".
-std::int64_t field_of(const std::string& path, const std::string& key) {
-  std::ifstream file(path);
-  std::string word;
-  while (file >> word) {
-    if (word == key) {
-      std::int64_t value = -1;
-      file >> value;
-      return value;
-    }
-    file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
-  }
-  return -1;
-}
-
-struct Files {
-  std::string mount, limit, usage, reclaimable;
-};
-
-/// Narrows `memory` by the limits of the control group at `path` and of all above it.
-void narrow(MachineMemory& memory, const Files& files, std::string path) {
-  while (true) {
-    const std::string folder = files.mount + path;
-    const auto limit = number_in(folder + "/" + files.limit);
-    const auto usage = number_in(folder + "/" + files.usage);
-    // Version 1 writes a huge number for "no limit".
-    if (limit && usage && *limit < memory.total) {
-      const auto cache =
-          std::max<std::int64_t>(0, field_of(folder + "/memory.stat", files.reclaimable));
-      memory.total = *limit;
-      memory.free = std::min(memory.free, std::max<std::int64_t>(0, *limit - (*usage - cache)));
-    }
-    if (path.empty() || path == "/") return;
-    path.resize(path.rfind('/'));
-  }
+/// Narrows `memory` by what this group allows; memory that holds files counts as free.
+void narrow(MachineMemory& memory, const ControlGroup& group) {
+  const bool second = group.version == 2;
+  const auto limit = number_in(group.folder + (second ? "/memory.max" : "/memory.limit_in_bytes"));
+  const auto usage =
+      number_in(group.folder + (second ? "/memory.current" : "/memory.usage_in_bytes"));
+  // Version 1 writes a huge number for "no limit".
+  if (!limit || !usage || *limit >= memory.total) return;
+  const auto files =
+      number_after(group.folder + "/memory.stat", second ? "inactive_file" : "total_inactive_file");
+  memory.total = *limit;
+  memory.free = std::clamp<std::int64_t>(*limit - *usage + files.value_or(0), 0, memory.free);
 }
 
 }  // namespace
 
 MachineMemory machine_memory() {
-  MachineMemory memory;
-  memory.total = field_of("/proc/meminfo", "MemTotal:") * 1024;
-  memory.free = field_of("/proc/meminfo", "MemAvailable:") * 1024;
-  std::ifstream groups("/proc/self/cgroup");
-  std::string line;
-  while (std::getline(groups, line)) {
-    const auto first = line.find(':');
-    const auto second = line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string controller = line.substr(first + 1, second - first - 1);
-    std::string path = line.substr(second + 1);
-    if (path.find("..") != std::string::npos) path.clear();
-    if (controller.empty()) {
-      narrow(memory, {"/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"}, path);
-    } else if (controller == "memory") {
-      narrow(memory,
-             {"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
-              "total_inactive_file"},
-             path);
-    }
-  }
+  const auto total = number_after("/proc/meminfo", "MemTotal:");
+  const auto free = number_after("/proc/meminfo", "MemAvailable:");
+  if (!total || !free) return {};
+  MachineMemory memory{*total * 1024, *free * 1024};
+  for (const ControlGroup& group : control_groups("memory")) narrow(memory, group);
   return memory;
 }
 
@@ -88,9 +41,10 @@ ProcessMemory process_memory() {
   std::ifstream statm("/proc/self/statm");
   std::int64_t size = 0, resident = 0;
   if (statm >> size >> resident) memory.resident = resident * ::sysconf(_SC_PAGESIZE);
-  const std::int64_t peak = field_of("/proc/self/status", "VmHWM:");
   // The kernel updates the two at different times; a peak below the present would be no peak.
-  if (peak >= 0) memory.peak_resident = std::max(peak * 1024, memory.resident);
+  if (const auto peak = number_after("/proc/self/status", "VmHWM:")) {
+    memory.peak_resident = std::max(*peak * 1024, memory.resident);
+  }
   return memory;
 }
 

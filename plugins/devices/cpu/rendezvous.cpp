@@ -130,7 +130,7 @@ std::unique_ptr<Engine> join_local_group(const LocalGroup& group, int rank,
                                          const Patience& patience) {
   auto end = std::make_unique<Group>(group.name, group.segment, rank, group.world, patience);
   const cpu_set_t cores = allowed_cores();
-  end->set_cores(CPU_COUNT(&cores));
+  end->set_cores(core_quota(CPU_COUNT(&cores)));
   return std::make_unique<Engine>(std::move(end), thread_sharing(group.board));
 }
 

@@ -34,6 +34,16 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+/// Processor seconds of all threads: on a busy machine the steadier figure.
+double processor() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
 long peak_mb() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
@@ -254,16 +264,17 @@ class Run {
 };
 
 struct Timed {
-  double seconds = 0, loss = 0;
+  double seconds = 0, processor = 0, loss = 0;
 };
 
 template <class Step>
 Timed timed(std::int64_t whole, int asked, std::uint32_t& counter, Step step) {
   const std::int64_t steps = asked > 0 ? asked : whole;
-  const double start = now();
+  const double start = now(), busy = processor();
   double loss = 0;
   for (std::int64_t s = 0; s < steps; ++s) loss += step(counter++);
-  return {(now() - start) * static_cast<double>(whole) / static_cast<double>(steps),
+  const double factor = static_cast<double>(whole) / static_cast<double>(steps);
+  return {(now() - start) * factor, (processor() - busy) * factor,
           loss / static_cast<double>(steps)};
 }
 
@@ -293,9 +304,10 @@ void run(const Arguments& arguments) {
     run.refresh_attention();
     std::printf(
         "%s\n  {\"cf_s\": %.3f, \"kg_s\": %.3f, \"attention_s\": %.3f, \"epoch_s\": %.3f, "
+        "\"cf_processor_s\": %.3f, \"kg_processor_s\": %.3f, "
         "\"cf_loss\": %.5f, \"kg_loss\": %.5f}",
         epoch > 0 ? "," : "", cf.seconds, kg.seconds, now() - start,
-        cf.seconds + kg.seconds + now() - start, cf.loss, kg.loss);
+        cf.seconds + kg.seconds + now() - start, cf.processor, kg.processor, cf.loss, kg.loss);
     std::fflush(stdout);
   }
   std::printf("],\n \"peak_mb_training\": %ld", peak_mb());

@@ -84,7 +84,7 @@ std::vector<float> unpad(const std::vector<float>& rows, std::ptrdiff_t width, s
 
 BprEmbeddings train_bprmf(const Interactions& train, std::int32_t n_items,
                           const BprOptions& options, const BprProgress& progress) {
-  constexpr std::int64_t kChunk = 4096;
+  constexpr std::int64_t kChunk = 32768;  // drawn by all threads, learned from by one
   const std::ptrdiff_t width = simd::padded(options.dim);
   std::vector<float> users = initial(train.n_users(), width, options, 0);
   std::vector<float> items = initial(n_items, width, options, 1);

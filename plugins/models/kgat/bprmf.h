@@ -13,10 +13,10 @@ namespace kgat {
 
 struct BprOptions {
   std::int32_t dim = 64;
-  std::int32_t epochs = 60;  // an epoch is one draw for each training interaction
-  double lr = 0.05;          // decays linearly to a tenth
-  double decay = 0.01;       // of the squared norms
-  double deviation = 0.1;    // of the initial values
+  std::int32_t epochs = 100;  // an epoch is one draw for each training interaction
+  double lr = 0.1;            // decays linearly to a tenth
+  double decay = 0.05;        // of the squared norms
+  double deviation = 0.1;     // of the initial values
   std::uint64_t seed = 0;
 };
 
@@ -28,8 +28,8 @@ struct BprEmbeddings {
 /// Told after each epoch: how many are done, and of how many.
 using BprProgress = std::function<void(std::int32_t done, std::int32_t total)>;
 
-/// Trains from scratch with one thread, sample by sample: the result is a function of the data and
-/// the options alone.
+/// Trains from scratch, one thread learning sample by sample (all threads draw them): the result is
+/// a function of the data and the options alone.
 BprEmbeddings train_bprmf(const Interactions& train, std::int32_t n_items,
                           const BprOptions& options, const BprProgress& progress = {});
 

@@ -123,19 +123,26 @@ at::Tensor writable(const at::Tensor& gradient, std::int64_t rows, std::int64_t 
   return gradient.clone(at::MemoryFormat::Contiguous);
 }
 
+/// The tensors of a layer, in this order; w2 and b2 for bi alone.
+enum Input : std::size_t { kX, kW1, kB1, kW2, kB2 };
+
+LayerWeights weights_of(const LayerShape& shape, at::TensorList inputs) {
+  if (!shape.two_products()) return {data(inputs[kW1]), data(inputs[kB1]), nullptr, nullptr};
+  return {data(inputs[kW1]), data(inputs[kB1]), data(inputs[kW2]), data(inputs[kB2])};
+}
+
 struct LayerFunction : torch::autograd::Function<LayerFunction> {
-  static variable_list forward(AutogradContext* context, LayerState state, const at::Tensor& x,
-                               const at::Tensor& w1, const at::Tensor& b1, const at::Tensor& w2,
-                               const at::Tensor& b2) {
+  static variable_list forward(AutogradContext* context, LayerState state, at::TensorList inputs) {
     const LayerShape& shape = state.shape;
     const std::int64_t rows = state.out().size;
+    const at::Tensor& x = inputs[kX];
     const at::Tensor y = state.workspace.floats(rows, shape.d_out);
     if (state.save) {
       state.neighbours = state.workspace.floats(rows, shape.d_in);
       state.codes = state.workspace.bytes(rows, shape.d_out);
     }
-    layer_forward(state.place(), shape, {data(w1), data(b1), data(w2), data(b2)}, state.dropout,
-                  data(x), mutable_data(y), state.saved());
+    layer_forward(state.place(), shape, weights_of(shape, inputs), state.dropout, data(x),
+                  mutable_data(y), state.saved());
     const at::Tensor z = state.workspace.floats(state.batch().size, shape.d_out);
     normalise_rows(state.out(), state.batch(), data(y), shape.d_out, mutable_data(z));
     variable_list results{y, z};
@@ -145,7 +152,9 @@ struct LayerFunction : torch::autograd::Function<LayerFunction> {
     }
     context->set_materialize_grads(false);
     if (state.save) {
-      context->save_for_backward({x, w1, w2, y});
+      variable_list saved(inputs.begin(), inputs.end());
+      saved.push_back(y);
+      context->save_for_backward(std::move(saved));
       keep(context, std::move(state));
     }
     return results;
@@ -154,7 +163,7 @@ struct LayerFunction : torch::autograd::Function<LayerFunction> {
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     LayerState& state = kept<LayerState>(context);
     const variable_list saved = context->get_saved_variables();
-    const at::Tensor &x = saved[0], &w1 = saved[1], &w2 = saved[2], &y = saved[3];
+    const at::Tensor &x = saved[kX], &y = saved.back();
     const LayerShape& shape = state.shape;
 
     const at::Tensor gy = writable(gradients[0], state.out().size, shape.d_out);
@@ -165,18 +174,17 @@ struct LayerFunction : torch::autograd::Function<LayerFunction> {
     }
     const at::Tensor gx = state.workspace.floats(state.in().size, shape.d_in);
     const LayerGradients weights = layer_backward(
-        state.place(), shape, {data(w1), nullptr, data(w2), nullptr}, state.dropout.scale(),
-        data(x), state.saved(), data(state.adjacency.transposed), data(gy), mutable_data(gx));
+        state.place(), shape, weights_of(shape, saved), state.dropout.scale(), data(x),
+        state.saved(), data(state.adjacency.transposed), data(gy), mutable_data(gx));
     if (gradients.size() > 2 && gradients[2].defined()) {
       const at::Tensor rows = gradients[2].contiguous();
       add_rows(state.in(), state.batch(), data(rows), shape.d_in, mutable_data(gx));
     }
-    const at::IntArrayRef sizes = w1.sizes();
-    variable_list out{{}, gx, copy_of(weights.w1, sizes), copy_of(weights.b1, {shape.d_out}),
-                      {}, {}};
+    const at::IntArrayRef sizes = saved[kW1].sizes();
+    variable_list out{{}, gx, copy_of(weights.w1, sizes), copy_of(weights.b1, {shape.d_out})};
     if (shape.two_products()) {
-      out[4] = copy_of(weights.w2, sizes);
-      out[5] = copy_of(weights.b2, {shape.d_out});
+      out.push_back(copy_of(weights.w2, sizes));
+      out.push_back(copy_of(weights.b2, {shape.d_out}));
     }
     return out;
   }
@@ -325,9 +333,9 @@ LayerResult propagate_layer(const Adjacency& adjacency, std::shared_ptr<const Fr
   }
   const bool save = at::GradMode::is_enabled() && (x.requires_grad() || w1.requires_grad());
   LayerState state{adjacency, std::move(frontier), layer, shape, dropout, workspace, save, {}, {}};
-  const variable_list out =
-      LayerFunction::apply(std::move(state), x, w1, b1, shape.two_products() ? w2 : at::Tensor(),
-                           shape.two_products() ? b2 : at::Tensor());
+  variable_list inputs{x, w1, b1};
+  if (shape.two_products()) inputs.insert(inputs.end(), {w2, b2});
+  const variable_list out = LayerFunction::apply(std::move(state), at::TensorList(inputs));
   return {out[0], out[1], layer == 1 ? out[2] : at::Tensor()};
 }
 

@@ -54,7 +54,7 @@ at::Tensor cf_loss_sum(std::shared_ptr<const CfRows> batch, double lambda,
 /// The form of the embedding table's gradient in the KG loss.
 enum class TableGradient {
   kDense,  // [n_nodes, d]
-  kRows,   // a coalesced sparse tensor of the rows that the batch touches
+  kRows,   // a sparse tensor of the rows that the batch touches, ascending and distinct
 };
 
 /// SUM over the rows of the KG loss (losses.h), a scalar. An empty batch gives 0, and gradients of

@@ -3,7 +3,7 @@
 
 #include "model.h"
 
-TRAINHOST_MODEL_PLUGIN(kgat::KgatModel, "kgat", "0.1.0", R"({
+TRAINHOST_MODEL_PLUGIN(kgat::KgatModel, "kgat", "0.1.0", R"json({
   "summary": "KGAT: knowledge graph attention network for recommendation (Wang et al., KDD 2019)",
   "options": [
     {"name": "embed_dim", "type": "int", "default": 64, "min": 1, "max": 4096,
@@ -55,4 +55,4 @@ TRAINHOST_MODEL_PLUGIN(kgat::KgatModel, "kgat", "0.1.0", R"({
     {"name": "cf", "batch_option": "", "batch_factor": 1, "lr_option": ""},
     {"name": "kg", "batch_option": "kg_batch", "batch_factor": 2, "lr_option": "kg_lr"}
   ]
-})")
+})json")

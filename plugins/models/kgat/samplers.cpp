@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <span>
+#include <utility>
 
 #include "trainhost/error.h"
 
@@ -33,28 +34,30 @@ std::int32_t outside(std::span<const std::int32_t> taken, std::int32_t size,
 
 Permutation::Permutation(std::uint32_t size, trainhost::Philox::Key key)
     : size_(size),
-      half_bits_((static_cast<int>(std::bit_width(std::max(size, 2U) - 1U)) + 1) / 2),
+      low_bits_((static_cast<int>(std::bit_width(std::max(size, 4U) - 1U)) + 1) / 2),
+      high_bits_(static_cast<int>(std::bit_width(std::max(size, 4U) - 1U)) - low_bits_),
       key_(key) {}
 
 std::uint32_t Permutation::operator()(std::uint32_t position) const {
-  constexpr int kRounds = 6;
-  const std::uint32_t mask = (1U << half_bits_) - 1U;
+  constexpr std::uint64_t kRounds =
+      6;  // even, so that the halves end with the widths they began with
+  const std::uint64_t seed = std::uint64_t{key_[0]} << 32 | key_[1];
   std::uint32_t value = position;
   do {
-    std::uint32_t left = value >> half_bits_, right = value & mask;
-    for (int round = 0; round < kRounds; ++round) {
-      // A 64-bit mix (the finaliser of SplitMix64) of the half under the key and the round.
-      std::uint64_t mixed =
-          (std::uint64_t{key_[0]} << 32 | key_[1]) +
-          0x9E3779B97F4A7C15ULL *
-              (right + 1U + (std::uint64_t{1} << 32) * static_cast<unsigned>(round));
+    std::uint32_t left = value >> low_bits_, right = value & ((1U << low_bits_) - 1U);
+    int left_bits = high_bits_, right_bits = low_bits_;
+    for (std::uint64_t round = 0; round < kRounds; ++round) {
+      // The finaliser of SplitMix64 on the half, under the key and the round.
+      std::uint64_t mixed = seed + 0x9E3779B97F4A7C15ULL * (right + 1U + (round << 32));
       mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9ULL;
       mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EBULL;
-      const std::uint32_t next = left ^ (static_cast<std::uint32_t>(mixed >> 32) & mask);
+      const std::uint32_t next =
+          left ^ (static_cast<std::uint32_t>(mixed >> 32) & ((1U << left_bits) - 1U));
       left = right;
       right = next;
+      std::swap(left_bits, right_bits);
     }
-    value = left << half_bits_ | right;
+    value = left << low_bits_ | right;
   } while (value >= size_);
   return value;
 }
@@ -108,15 +111,19 @@ void PairSampler::sample(std::uint32_t epoch, std::int64_t begin, std::int64_t e
                          std::vector<BprSample>& out) const {
   const auto words = random_.block(epoch, 1, 0);
   const Permutation order(static_cast<std::uint32_t>(size()), {words[0], words[1]});
-  out.clear();
+  out.resize(static_cast<std::size_t>(end - begin));
+#pragma omp parallel for schedule(static)
   for (std::int64_t place = begin; place < end; ++place) {
     const std::uint32_t at = order(static_cast<std::uint32_t>(place));
     const std::int32_t user = user_of_[at];
     const auto items = train_->of(user);
+    auto& sample = out[static_cast<std::size_t>(place - begin)];
+    sample = {-1, 0, 0};
     if (items.size() >= static_cast<std::size_t>(n_items_)) continue;
     auto draws = random_.at(epoch, 0, static_cast<std::uint64_t>(place));
-    out.push_back({user, train_->items[at], outside(items, n_items_, draws)});
+    sample = {user, train_->items[at], outside(items, n_items_, draws)};
   }
+  std::erase_if(out, [](const BprSample& sample) { return sample.user < 0; });
 }
 
 KgSampler::KgSampler(const Graph& graph, std::uint64_t seed)

@@ -15,7 +15,7 @@
 namespace kgat {
 
 /// A permutation of [0, size) that is computed point by point: a Feistel network on the next power
-/// of four, walked until the value falls into the range (Black and Rogaway 2002).
+/// of two, walked until the value falls into the range (Black and Rogaway 2002).
 class Permutation {
  public:
   Permutation(std::uint32_t size, trainhost::Philox::Key key);
@@ -23,7 +23,7 @@ class Permutation {
 
  private:
   std::uint32_t size_;
-  int half_bits_;
+  int low_bits_, high_bits_;
   trainhost::Philox::Key key_;
 };
 

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,8 @@ struct Batch {
   Slice slice;
   std::vector<at::Tensor> tensors;   ///< the model's own order; the host moves them to the device
   std::vector<RowRead> row_reads{};  ///< for the objectives that declare row_reads
+  /// Whatever else the model's loader worked out ahead of the step; opaque to the host.
+  std::shared_ptr<const void> extra{};
 
   std::int64_t rows() const { return slice.end - slice.begin; }
 };

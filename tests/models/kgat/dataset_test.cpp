@@ -48,9 +48,10 @@ TEST_CASE("counts span train, test and the knowledge graph") {
 
 TEST_CASE("reading is tolerant of form") {
   const Dataset plain = read("0 1 2\n1 0\n2\n");
-  for (const char* text : {"\xEF\xBB\xBF" "0 1 2\n1 0\n2\n", "0 1 2\r\n1 0\r\n2\r\n",
-                           "\n0 1 2\n\n \t\n1 0\n2\n\n", "0\t1  2 \n1 0\n2", "2\n1 0\n0 2 1 2 1\n",
-                           "0 1\n0 2\n1 0\n2\n"}) {
+  for (const char* text : {"\xEF\xBB\xBF"
+                           "0 1 2\n1 0\n2\n",
+                           "0 1 2\r\n1 0\r\n2\r\n", "\n0 1 2\n\n \t\n1 0\n2\n\n",
+                           "0\t1  2 \n1 0\n2", "2\n1 0\n0 2 1 2 1\n", "0 1\n0 2\n1 0\n2\n"}) {
     INFO(text);
     CHECK(content_hash(read(text)) == content_hash(plain));
   }

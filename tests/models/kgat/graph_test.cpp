@@ -25,20 +25,19 @@ std::vector<Edge> edges_of(const Graph& graph) {
 }
 
 Dataset tiny() {
-  return make_dataset(make_interactions(std::vector<std::pair<std::int32_t, std::int32_t>>{
-                                            {0, 1}, {0, 0}, {1, 1}},
-                                        2),
-                      make_interactions({}, 2), make_triples({{0, 0, 2}, {0, 1, 2}, {2, 1, 2}}),
-                      2);
+  return make_dataset(
+      make_interactions(std::vector<std::pair<std::int32_t, std::int32_t>>{{0, 1}, {0, 0}, {1, 1}},
+                        2),
+      make_interactions({}, 2), make_triples({{0, 0, 2}, {0, 1, 2}, {2, 1, 2}}), 2);
 }
 
 TEST_CASE("a graph holds every fact and its inverse, sorted") {
   const Graph graph = Graph::build(tiny());
   CHECK(graph.n_nodes == 5);
   CHECK(graph.n_relations == 6);
-  const std::vector<Edge> expected{{0, 1, 3}, {0, 2, 2}, {0, 3, 2}, {1, 1, 3}, {1, 1, 4},
-                                   {2, 3, 2}, {2, 4, 0}, {2, 5, 0}, {2, 5, 2}, {3, 0, 0},
-                                   {3, 0, 1}, {4, 0, 1}};
+  const std::vector<Edge> expected{{0, 1, 3}, {0, 2, 2}, {0, 3, 2}, {1, 1, 3},
+                                   {1, 1, 4}, {2, 3, 2}, {2, 4, 0}, {2, 5, 0},
+                                   {2, 5, 2}, {3, 0, 0}, {3, 0, 1}, {4, 0, 1}};
   CHECK(edges_of(graph) == expected);
   CHECK(graph.heads == std::vector<std::int32_t>{0, 1, 2, 3, 4});
   for (std::int32_t r = 0; r < 6; ++r) CHECK(graph.inverse(graph.inverse(r)) == r);
@@ -82,9 +81,9 @@ TEST_CASE("initial rows sum to the number of relation types") {
 }
 
 TEST_CASE("a graph without a knowledge graph has the two relations of interactions") {
-  const Graph graph = Graph::build(make_dataset(
-      make_interactions(std::vector<std::pair<std::int32_t, std::int32_t>>{{0, 0}}, 1),
-      make_interactions({}, 1), make_triples({}), 1));
+  const Graph graph = Graph::build(
+      make_dataset(make_interactions(std::vector<std::pair<std::int32_t, std::int32_t>>{{0, 0}}, 1),
+                   make_interactions({}, 1), make_triples({}), 1));
   CHECK(graph.n_relations == 2);
   CHECK(edges_of(graph) == std::vector<Edge>{{0, 1, 1}, {1, 0, 0}});
 }
@@ -113,9 +112,8 @@ TEST_CASE("a frontier holds the neighbours of the level after it") {
 
 TEST_CASE("chunks cover a level, also an empty one") {
   const Graph graph = Graph::build(random_dataset(3000, 400, 900, true, 4));
-  for (const Level& level :
-       {Level::everything(graph), Level::of(graph, {}), Level::of(graph, {3}),
-        Level::of(graph, {0, 5, 9, graph.n_nodes - 1})}) {
+  for (const Level& level : {Level::everything(graph), Level::of(graph, {}), Level::of(graph, {3}),
+                             Level::of(graph, {0, 5, 9, graph.n_nodes - 1})}) {
     CHECK(level.chunks.front() == 0);
     CHECK(level.chunks.back() == level.size);
     CHECK(std::is_sorted(level.chunks.begin(), level.chunks.end()));

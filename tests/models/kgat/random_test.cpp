@@ -16,15 +16,16 @@ TEST_CASE("Philox4x32-10 gives the known answers of its authors") {
         Philox::Counter{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
   CHECK(Philox::apply({kOnes, kOnes, kOnes, kOnes}, {kOnes, kOnes}) ==
         Philox::Counter{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
-  CHECK(Philox::apply({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344},
-                      {0xa4093822, 0x299f31d0}) ==
+  CHECK(Philox::apply({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}) ==
         Philox::Counter{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
 }
 
 TEST_CASE("every part of the key changes the block") {
   const Random random(1, "stream");
-  std::set<Random::Block> blocks{random.block(1, 2, 3, 4), random.block(9, 2, 3, 4),
-                                 random.block(1, 9, 3, 4), random.block(1, 2, 9, 4),
+  std::set<Random::Block> blocks{random.block(1, 2, 3, 4),
+                                 random.block(9, 2, 3, 4),
+                                 random.block(1, 9, 3, 4),
+                                 random.block(1, 2, 9, 4),
                                  random.block(1, 2, 3, 9),
                                  random.block(1, 2, 3 + (std::uint64_t{1} << 40), 4),
                                  Random(2, "stream").block(1, 2, 3, 4),

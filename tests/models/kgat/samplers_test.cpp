@@ -69,8 +69,8 @@ TEST_CASE("a user who has nearly all items gets one of the others, one with all 
   CfBatch batch;
   sampler.sample(0, 8, 0, 8, batch);
   CHECK(batch.negatives == std::vector<std::int32_t>(8, 123));
-  const Interactions all = make_interactions(
-      std::vector<std::pair<std::int32_t, std::int32_t>>{{0, 0}}, 1);
+  const Interactions all =
+      make_interactions(std::vector<std::pair<std::int32_t, std::int32_t>>{{0, 0}}, 1);
   CHECK(error_of([&] { CfSampler(all, 1, 1); }).find("no user has both") != std::string::npos);
 }
 

@@ -1,0 +1,182 @@
+// A rank that trains nothing: it speaks the protocol of a real one, or breaks it as it is told.
+//
+// FAKE_RANK: "RANK:BEHAVIOUR" pairs separated by commas; a rank that is not named is "done".
+// FAKE_STEPS (default 4) and FAKE_STEP_MS (default 1) say how long "done" takes.
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+
+#include "host/launch/control.h"
+#include "host/launch/rank_environment.h"
+#include "host/telemetry/event_writer.h"
+
+namespace {
+
+using namespace trainhost;
+
+std::string variable(const char* name, const char* otherwise) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? otherwise : value;
+}
+
+std::string behaviour_of(int rank) {
+  std::string rest = variable("FAKE_RANK", "");
+  const std::string mine = std::to_string(rank) + ":";
+  while (!rest.empty()) {
+    const std::string entry = rest.substr(0, rest.find(','));
+    if (entry.rfind(mine, 0) == 0) return entry.substr(mine.size());
+    rest.erase(0, std::min(rest.size(), entry.size() + 1));
+  }
+  return "done";
+}
+
+struct Fake {
+  launch::RankEnvironment environment;
+  launch::Control& control;
+  telemetry::EventWriter& events;
+
+  void summary(bool interrupted) {
+    events.send(telemetry::Summary{.rank = environment.rank,
+                                   .peak_memory_mb = 10.0 + environment.rank,
+                                   .interrupted = interrupted,
+                                   .json = environment.rank == 0 ? R"({"fake": true})" : ""});
+  }
+
+  int fail(Failure failure, const std::string& what) {
+    events.send(telemetry::failed(
+        environment.rank,
+        Error(failure, {.where = "fake", .what = what, .fix = "this is a test"})));
+    control.abort_signal().raise(environment.rank);
+    return static_cast<int>(failure);
+  }
+
+  void checkpoint(long step) {
+    if (environment.rank != 0 || environment.run_directory.empty()) return;
+    const std::string folder =
+        environment.run_directory + "/checkpoints/step-" + std::to_string(step);
+    std::filesystem::create_directories(folder);
+    std::ofstream(folder + "/manifest.json") << "{}\n";
+    events.send(telemetry::Checkpoint{folder, 0, step, 0.01});
+  }
+
+  void evaluation(long step) {
+    events.send(telemetry::Evaluation{.epoch = 0,
+                                      .global_step = step,
+                                      .split = "validation",
+                                      .metrics = {{"recall@20", 0.25, 0.125}, {"ndcg@20", 0.5}},
+                                      .watched = "recall@20",
+                                      .best = 0.25,
+                                      .is_best = true,
+                                      .seconds = 0.5});
+  }
+
+  int train() {
+    const long steps = std::stol(variable("FAKE_STEPS", "4"));
+    const std::chrono::milliseconds pause(std::stol(variable("FAKE_STEP_MS", "1")));
+    const long first = environment.resume.empty() ? 0 : 100;
+    if (environment.rank == 0) {
+      events.send(telemetry::Ready{.parameters = 1000,
+                                   .parameter_bytes = 4000,
+                                   .units = 2,
+                                   .epochs = 1,
+                                   .objectives = {{"cf", steps, steps * 8}},
+                                   .facts = {{"graph", "7 nodes"}}});
+    }
+    for (long step = 1; step <= steps; ++step) {
+      control.doing(environment.control_slot, "training, step " + std::to_string(step));
+      std::this_thread::sleep_for(pause);
+      if (control.abort_signal().raised()) return fail(Failure::kRankLost, "another rank was lost");
+      if (environment.rank == 0) {
+        events.send(telemetry::Step{.objective = "cf",
+                                    .epoch = 0,
+                                    .step = step,
+                                    .steps = steps,
+                                    .global_step = first + step,
+                                    .loss = 1.0 / step,
+                                    .lr = 0.001,
+                                    .samples_per_s = 8000,
+                                    .step_ms = 1,
+                                    .data_wait_ms = 0});
+      }
+      if (control.stop_signal() == 0) continue;
+      checkpoint(first + step);
+      summary(true);
+      return 0;
+    }
+    if (environment.rank == 0) evaluation(first + steps);
+    checkpoint(first + steps);
+    summary(false);
+    return 0;
+  }
+
+  int flood() {
+    for (int i = 0; i < 200000; ++i) {
+      events.send(telemetry::Step{.objective = "cf", .step = i, .steps = 200000});
+    }
+    return train();
+  }
+
+  void write_garbage() {
+    const std::string lines = "no json\n{\"event\":\"step\"}\n{\"event\":\"unknown\"}\n[[[[\n" +
+                              std::string(3 << 20, 'x') + "\n\n\xff\xfe\n";
+    for (std::size_t at = 0; at < lines.size();) {
+      const ssize_t written = write(environment.events_fd, lines.data() + at, lines.size() - at);
+      if (written > 0) at += static_cast<std::size_t>(written);
+    }
+  }
+
+  [[noreturn]] void hang() {
+    control.doing(environment.control_slot, "hanging");
+    while (true) pause();
+  }
+
+  int run(const std::string& behaviour) {
+    control.doing(environment.control_slot, "behaving: " + behaviour);
+    if (behaviour == "exit3") return 3;
+    if (behaviour == "silent") return 0;
+    if (behaviour == "error") return fail(Failure::kUser, "the data is wrong");
+    if (behaviour == "blame") return fail(Failure::kRankLost, "rank 1 did not come");
+    if (behaviour == "kill9") kill(getpid(), SIGKILL);
+    if (behaviour == "abort") std::abort();
+    if (behaviour == "stopped") kill(getpid(), SIGSTOP);
+    if (behaviour == "hang") hang();
+    if (behaviour == "flood") return flood();
+    if (behaviour == "garbage") write_garbage();
+    if (behaviour == "chatty") {
+      std::printf("to stdout\n");
+      std::fflush(stdout);
+      std::fprintf(stderr, "to stderr\x1b[2J\nwithout end of line");
+    }
+    if (behaviour == "dies-talking") {
+      std::fprintf(stderr, "the reason is this\n");
+      kill(getpid(), SIGSEGV);
+    }
+    return train();
+  }
+};
+
+}  // namespace
+
+int main() {
+  try {
+    const auto environment = launch::RankEnvironment::from_environment();
+    launch::die_with_parent(environment.parent);
+    launch::Control control = launch::Control::attach(environment.control_fd);
+    telemetry::EventWriter events(environment.events_fd);
+    events.log(Host::Level::kInfo, environment.rank, "pid " + std::to_string(getpid()));
+    const int code = Fake{environment, control, events}.run(behaviour_of(environment.rank));
+    std::fflush(nullptr);
+    return code;
+  } catch (const Error& error) {
+    std::fprintf(stderr, "fake_rank: %s\n", error.what());
+    return 9;
+  }
+}
