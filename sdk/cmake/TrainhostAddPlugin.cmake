@@ -15,7 +15,7 @@ function(trainhost_add_plugin NAME)
   cmake_parse_arguments(PARSE_ARGV 1 ARG "NO_INSTALL;NO_CHECK"
                         "KIND;OUTPUT_NAME;OUTPUT_DIRECTORY" "SOURCES;LIBRARIES")
   _trainhost_refuse_unknown(trainhost_add_plugin ${NAME} "${ARG_UNPARSED_ARGUMENTS}"
-                            "${ARG_KEYWORDS_MISSING_VALUES}" "${ARG_SOURCES}")
+                            "${ARG_KEYWORDS_MISSING_VALUES}" "${ARG_SOURCES}" "${ARG_LIBRARIES}")
   if(NOT ARG_KIND MATCHES "^(device|strategy|model)$")
     message(FATAL_ERROR "trainhost_add_plugin(${NAME}): KIND is '${ARG_KIND}'\n"
                         "  expected: device, strategy or model")
@@ -28,13 +28,17 @@ function(trainhost_add_probe NAME)
   cmake_parse_arguments(PARSE_ARGV 1 ARG "NO_INSTALL;NO_CHECK"
                         "OUTPUT_NAME;OUTPUT_DIRECTORY" "SOURCES;LIBRARIES")
   _trainhost_refuse_unknown(trainhost_add_probe ${NAME} "${ARG_UNPARSED_ARGUMENTS}"
-                            "${ARG_KEYWORDS_MISSING_VALUES}" "${ARG_SOURCES}")
+                            "${ARG_KEYWORDS_MISSING_VALUES}" "${ARG_SOURCES}" "${ARG_LIBRARIES}")
   _trainhost_add_module(${NAME} probe probe.map)
   target_compile_definitions(${NAME} PRIVATE TRAINHOST_NO_LIBTORCH)
   target_link_libraries(${NAME} PRIVATE ${ARG_LIBRARIES} trainhost::sdk ${CMAKE_DL_LIBS})
 endfunction()
 
-function(_trainhost_refuse_unknown FUNCTION NAME UNKNOWN MISSING SOURCES)
+function(_trainhost_refuse_unknown FUNCTION NAME UNKNOWN MISSING SOURCES LIBRARIES)
+  # A misspelt keyword ends up in the list before it.
+  set(_words ${SOURCES} ${LIBRARIES})
+  list(FILTER _words INCLUDE REGEX "^[A-Z][A-Z_]+$")
+  list(APPEND UNKNOWN ${_words})
   if(UNKNOWN)
     message(FATAL_ERROR "${FUNCTION}(${NAME}): unknown arguments: ${UNKNOWN}")
   endif()

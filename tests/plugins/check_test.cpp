@@ -116,7 +116,7 @@ TEST_CASE("check_loaded tells the truth of what it loads") {
   CHECK(outcome("zero9", "nonsense")["outcome"] == "fail");
 }
 
-TEST_CASE("--only runs one check, and refuses a name that is none") {
+TEST_CASE("a check can be run alone, and a name that is none is refused") {
   CheckSettings settings;
   settings.only = "note";
   const auto results = check_plugin(fixture("zero9"), settings);

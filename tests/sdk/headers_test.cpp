@@ -62,18 +62,14 @@ class Copy {
 
   /// The generated header for these headers, by the build's own function.
   std::string hash() const {
-    write(folder_ / "run.cmake", "set(CMAKE_CXX_COMPILER " TRAINHOST_SDK_COMPILER
-                                 ")\n"
-                                 "include(" TRAINHOST_SDK_SOURCE
-                                 "/cmake/TrainhostAbiHash.cmake)\n"
-                                 "trainhost_hash_headers(" +
-                                     (folder_ / "include").string() +
-                                     " hash)\n"
-                                     "file(WRITE " +
-                                     (folder_ / "hash").string() + " \"${hash}\")\n");
+    const std::string include = (folder_ / "include").string(), out = (folder_ / "hash").string();
+    std::string script = "include(" TRAINHOST_SDK_SOURCE "/cmake/TrainhostAbiHash.cmake)\n";
+    script += "trainhost_hash_headers(" + include + " hash)\n";
+    script += "file(WRITE " + out + " \"${hash}\")\n";
+    write(folder_ / "run.cmake", script);
     const std::string command = TRAINHOST_SDK_CMAKE " -P " + (folder_ / "run.cmake").string();
     REQUIRE(std::system(command.c_str()) == 0);
-    return read(folder_ / "hash");
+    return read(out);
   }
 
  private:
@@ -105,6 +101,10 @@ TEST_CASE("the ABI hash follows the declarations and not the comments") {
   commented.edit("host.h", "namespace trainhost {",
                  "/* new */ namespace   trainhost {\n\n// words\n");
   CHECK(commented.hash() == before);
+
+  const Copy condition;
+  condition.edit("fingerprint.h", "#ifdef NDEBUG", "#ifndef NDEBUG");
+  CHECK(condition.hash() != before);
 
   const Copy extended;
   extended.edit("host.h", "virtual int rank() const = 0;",

@@ -38,7 +38,7 @@ TRAINHOST_MODEL_PLUGIN(kgat::KgatModel, "kgat", "0.1.0", R"json({
      "help": "watch the test metrics, as the paper's code does (reproduces its numbers)"}
   ],
   "data": [
-    {"name": "dir", "type": "path", "default": "",
+    {"name": "dir", "type": "path", "optional": true,
      "help": "folder with train.txt, test.txt, kg_final.txt; empty: synthetic"},
     {"name": "synthetic", "type": "table",
      "help": "the made-up graph used without dir, or in its place when it is missing", "options": [

@@ -73,7 +73,7 @@ Settings read_settings(const Options& model, const Options& data, std::uint64_t 
   out.pretrain.dim = out.embed_dim;
   out.pretrain.seed = seed;
 
-  out.data_folder = data.text("dir");
+  if (data.has("dir")) out.data_folder = data.text("dir");
   out.synthetic = read_synthetic(data.table("synthetic"));
   out.synthetic.split = {out.validation, seed};
 

@@ -89,6 +89,25 @@ KGAT_INLINE double row_loss(std::ptrdiff_t k, double lambda, const float* relati
          lambda * 0.5 * squares;
 }
 
+/// The block's matrix as it is and transposed, and the vectors of its nodes, three a row.
+KGAT_INLINE void load_block(const Pass& pass, const std::int32_t* order, std::ptrdiff_t rows,
+                            const float* w, Memory& memory) {
+  for (std::ptrdiff_t r = 0; r < pass.d; ++r) {
+    for (std::ptrdiff_t c = 0; c < pass.k; ++c) {
+      memory.matrix[r * pass.k_pad + c] = memory.transposed[c * pass.d_pad + r] = w[r * pass.k + c];
+    }
+  }
+  for (std::ptrdiff_t i = 0; i < rows; ++i) {
+    const auto b = static_cast<std::size_t>(order[i]);
+    const std::int32_t ids[3] = {pass.batch.heads[b], pass.batch.positives[b],
+                                 pass.batch.negatives[b]};
+    for (std::ptrdiff_t part = 0; part < 3; ++part) {
+      std::copy_n(pass.parameters.embeddings + ids[part] * pass.d, pass.d,
+                  memory.nodes.data() + (3 * i + part) * pass.d_pad);
+    }
+  }
+}
+
 struct LossOfBlock {
   template <class Isa>
   KGAT_INLINE void run(Pass* pass, std::int32_t block, Memory* memory) {
@@ -97,21 +116,9 @@ struct LossOfBlock {
     const std::ptrdiff_t rows = range.end - range.begin, d = pass->d, k = pass->k;
     const std::ptrdiff_t d_pad = pass->d_pad, k_pad = pass->k_pad;
     const std::ptrdiff_t relation = pass->batch.relations[static_cast<std::size_t>(order[0])];
-    const float* w = pass->parameters.matrices + relation * d * k;
-    for (std::ptrdiff_t r = 0; r < d; ++r) {
-      for (std::ptrdiff_t c = 0; c < k; ++c) {
-        memory->matrix[r * k_pad + c] = memory->transposed[c * d_pad + r] = w[r * k + c];
-      }
-    }
-    float *nodes = memory->nodes.data(), *projected = memory->projected.data();
-    for (std::ptrdiff_t i = 0; i < rows; ++i) {
-      const auto b = static_cast<std::size_t>(order[i]);
-      const std::int32_t ids[3] = {pass->batch.heads[b], pass->batch.positives[b],
-                                   pass->batch.negatives[b]};
-      for (std::ptrdiff_t part = 0; part < 3; ++part) {
-        std::copy_n(pass->parameters.embeddings + ids[part] * d, d, nodes + (3 * i + part) * d_pad);
-      }
-    }
+    load_block(*pass, order, rows, pass->parameters.matrices + relation * d * k, *memory);
+    const float* nodes = memory->nodes.data();
+    float* projected = memory->projected.data();
     std::fill(projected, projected + 3 * rows * k_pad, 0.0F);
     gemm<Isa>(3 * rows, k_pad, d, {nodes, d_pad, 1}, memory->matrix.data(), k_pad, projected,
               k_pad);
@@ -128,11 +135,9 @@ struct LossOfBlock {
     std::fill(gradients, gradients + 3 * rows * d_pad, 0.0F);
     gemm<Isa>(3 * rows, d_pad, k, {projected, k_pad, 1}, memory->transposed.data(), d_pad,
               gradients, d_pad);
-    for (std::ptrdiff_t i = 0; i < rows; ++i) {
-      for (std::ptrdiff_t part = 0; part < 3; ++part) {
-        std::copy_n(gradients + (3 * i + part) * d_pad, d,
-                    pass->embedding_gradients.data() + (3 * order[i] + part) * d);
-      }
+    for (std::ptrdiff_t row = 0; row < 3 * rows; ++row) {
+      std::copy_n(gradients + row * d_pad, d,
+                  pass->embedding_gradients.data() + (3 * order[row / 3] + row % 3) * d);
     }
   }
 };
