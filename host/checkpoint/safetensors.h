@@ -42,7 +42,8 @@ class SafetensorsReader {
   SafetensorsReader& operator=(SafetensorsReader&&) = delete;
 
   bool has(const std::string& name) const { return entries_.count(name) > 0; }
-  /// A view of the mapping. Throws where there is no such tensor.
+  /// A view of the mapping (a copy where the file leaves it misaligned). Throws where there is no
+  /// such tensor.
   at::Tensor tensor(const std::string& name) const;
   std::vector<std::string> names() const;
   const std::string& path() const { return path_; }

@@ -56,13 +56,15 @@ telemetry::RunOutcome run_outcome(const Ending& ending, double seconds) {
   return out;
 }
 
-std::string result_text(const telemetry::RunRecord& record, const std::string& run_directory) {
+std::string result_text(const telemetry::RunRecord& record, const std::string& run_directory,
+                        std::size_t width) {
   std::string out;
   if (record.best()) {
     const telemetry::Evaluation& best = *record.best();
     out += fmt::format("best result, after epoch {}{}{}\n", best.epoch + 1,
                        best.split.empty() ? "" : ", ", telemetry::printable(best.split));
-    out += telemetry::evaluation_table(best);
+    const bool terminal = isatty(STDOUT_FILENO) == 1;
+    out += telemetry::evaluation_table(best, terminal ? width : telemetry::kAnyWidth);
   }
   return out + "run directory: " + run_directory + "\n";
 }
@@ -83,7 +85,7 @@ void report_ending(const Ending& ending, const telemetry::RunRecord& record,
       console.info(fmt::format("done in {}, peak memory by rank {}",
                                telemetry::duration_text(seconds),
                                peak_text(ending.peak_memory_mb)));
-      console.result(result_text(record, run_directory));
+      console.result(result_text(record, run_directory, process_screen().width));
       return;
     case Ending::Outcome::kInterrupted:
       console.info(ending.checkpoint_written && !record.checkpoint().empty()

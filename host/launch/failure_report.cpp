@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <array>
 
 namespace trainhost::launch {
 namespace {
@@ -14,14 +15,14 @@ constexpr std::size_t kShownOutput = 8;
 constexpr int kLoaderExit = 127;
 
 bool blames_another(const WatchedRank& rank) {
-  return rank.failed && rank.failed->failure == Failure::kRankLost;
+  return rank.failed && !rank.stopped_since && rank.failed->failure == Failure::kRankLost;
 }
 
-// Smaller is likelier to be the cause.
-int precedence(const WatchedRank& rank, int lost_rank) {
+// Smaller is likelier to be the cause: a rank that says another one is lost is a witness, and among
+// witnesses the one that raised the alarm comes first; then the order of time.
+std::array<int, 3> precedence(const WatchedRank& rank, int lost_rank) {
   const int said = rank.failed && rank.failed->rank >= 0 ? rank.failed->rank : rank.rank;
-  if (said == lost_rank) return 0;
-  return blames_another(rank) ? 2 : 1;
+  return {blames_another(rank) ? 1 : 0, said == lost_rank ? 0 : 1, *rank.failure_order};
 }
 
 Failure failure_of(const WatchedRank& rank) {
@@ -31,8 +32,8 @@ Failure failure_of(const WatchedRank& rank) {
   return loader ? Failure::kDevice : Failure::kRankLost;
 }
 
-std::string reason_of(const WatchedRank& rank, double stopped_seconds) {
-  if (!rank.failed) return describe_end(rank, stopped_seconds);
+std::string reason_of(const WatchedRank& rank) {
+  if (!rank.failed) return describe_end(rank);
   const telemetry::Failed& said = *rank.failed;
   return Error(said.failure, {said.where, said.what, said.expected, said.got, said.fix}).what();
 }
@@ -65,26 +66,22 @@ std::string missing_ranks(const WatchedRank& cause, const std::deque<WatchedRank
 const WatchedRank* find_cause(const std::deque<WatchedRank>& ranks, const Control& control) {
   const int lost = control.abort_signal().lost_rank();
   const WatchedRank* best = nullptr;
-  const auto key = [lost](const WatchedRank& rank) {
-    return std::pair(precedence(rank, lost), *rank.failure_order);
-  };
   for (const WatchedRank& rank : ranks) {
     if (!rank.failure_order) continue;
-    if (best == nullptr || key(rank) < key(*best)) best = &rank;
+    if (best == nullptr || precedence(rank, lost) < precedence(*best, lost)) best = &rank;
   }
   return best;
 }
 
 FailureReport report_failure(const WatchedRank& cause, const std::deque<WatchedRank>& ranks,
-                             const Control& control, double stopped_seconds,
-                             const std::string& hint) {
+                             const Control& control, const std::string& hint) {
   FailureReport out;
   out.rank = cause.failed && cause.failed->rank >= 0 ? cause.failed->rank : cause.rank;
   out.failure = failure_of(cause);
   out.place = cause.failed && !cause.failed->doing.empty() ? cause.failed->doing
                                                            : control.doing(cause.slot);
   if (out.place.empty()) out.place = "starting";
-  out.reason = reason_of(cause, stopped_seconds);
+  out.reason = reason_of(cause);
   out.text = fmt::format("rank {} (pid {}) {}{}\n  place:    {}", out.rank, cause.pid,
                          cause.failed ? "failed: " : "", indented(out.reason), out.place);
   out.text += missing_ranks(cause, ranks, control);

@@ -18,7 +18,6 @@ const WatchedRank* find_cause(const std::deque<WatchedRank>& ranks, const Contro
 
 /// `hint`: a further sentence for the reader, or "".
 FailureReport report_failure(const WatchedRank& cause, const std::deque<WatchedRank>& ranks,
-                             const Control& control, double stopped_seconds,
-                             const std::string& hint);
+                             const Control& control, const std::string& hint);
 
 }  // namespace trainhost::launch

@@ -213,20 +213,21 @@ void Supervisor::Impl::note_failure(WatchedRank& rank, int lost_rank) {
   rank.failure_order = failures_++;
   control_.abort_signal().raise(lost_rank);
   if (!failed_at_) failed_at_ = Clock::now();
-  audience_.detail(fmt::format(
-      "rank {} (pid {}) {}", rank.rank, rank.pid,
-      rank.failed ? "failed: " + rank.failed->what : describe_end(rank, limits_.stopped_seconds)));
+  audience_.detail(fmt::format("rank {} (pid {}) {}", rank.rank, rank.pid,
+                               rank.failed ? "failed: " + rank.failed->what : describe_end(rank)));
 }
 
 void Supervisor::Impl::enforce_deadlines() {
   const Clock::time_point now = Clock::now();
   for (WatchedRank& rank : ranks_) {
-    if (rank.stopped_since && rank.running && !rank.killed_by_us &&
-        now - *rank.stopped_since > seconds(limits_.stopped_seconds)) {
-      note_failure(rank, rank.rank);
-      rank.killed_by_us = true;
-      kill(rank.pid, SIGKILL);
-    }
+    if (!rank.stopped_since || !rank.running || rank.killed_by_us) continue;
+    const std::chrono::duration<double> stopped = now - *rank.stopped_since;
+    // Once another one has failed there is no point in waiting; it may have waited for this one.
+    if (!failed_at_ && stopped < seconds(limits_.stopped_seconds)) continue;
+    rank.stopped_seconds = stopped.count();
+    note_failure(rank, rank.rank);
+    rank.killed_by_us = true;
+    kill(rank.pid, SIGKILL);
   }
   if (failed_at_ && !killed_at_ && now - *failed_at_ > seconds(limits_.grace_seconds)) {
     kill_running();
@@ -273,8 +274,7 @@ Ending Supervisor::Impl::ending() {
   if (const WatchedRank* cause = find_cause(ranks_, control_)) {
     const bool killed = WIFSIGNALED(cause->wait_status) && !cause->stopped_since;
     out.outcome = Ending::Outcome::kFailed;
-    out.failure = report_failure(*cause, ranks_, control_, limits_.stopped_seconds,
-                                 killed ? memory_.hint() : std::string());
+    out.failure = report_failure(*cause, ranks_, control_, killed ? memory_.hint() : std::string());
     out.exit_code = static_cast<int>(out.failure->failure);
   } else if (interrupted) {
     out.outcome = Ending::Outcome::kInterrupted;

@@ -29,10 +29,10 @@ std::string signal_name(int signal) {
   return name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(signal);
 }
 
-std::string describe_end(const WatchedRank& rank, double stopped_seconds) {
+std::string describe_end(const WatchedRank& rank) {
   if (rank.stopped_since) {
-    return fmt::format("was stopped by {} and did not go on within {:g} s",
-                       signal_name(rank.stop_signal), stopped_seconds);
+    return fmt::format("was stopped by {} and did not go on for {:.2g} s",
+                       signal_name(rank.stop_signal), rank.stopped_seconds);
   }
   if (rank.running) return "is still running";
   if (WIFSIGNALED(rank.wait_status)) {

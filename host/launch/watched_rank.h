@@ -30,6 +30,7 @@ struct WatchedRank {
   int wait_status = 0;  ///< once it has ended
   double peak_resident_mb = 0;
   std::optional<Clock::time_point> stopped_since;
+  double stopped_seconds = 0;  ///< when it was given up
   int stop_signal = 0;
 
   std::optional<telemetry::Summary> summary;
@@ -41,7 +42,7 @@ struct WatchedRank {
 };
 
 /// "was killed by SIGKILL", "ended with exit code 3", "was stopped by SIGSTOP …".
-std::string describe_end(const WatchedRank& rank, double stopped_seconds);
+std::string describe_end(const WatchedRank& rank);
 
 /// "SIGKILL"; "signal 99" where it has no name.
 std::string signal_name(int signal);

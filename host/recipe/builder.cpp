@@ -163,9 +163,7 @@ const PluginInfo* Builder::find(const std::string& name, Kind kind, const Source
   try {
     info = plugins_.find(kind, name);
   } catch (const Error& error) {
-    problems_.add(at,
-                  std::string("cannot load ") + words.one + " " + quote(name) + ": " + error.what(),
-                  error.failure());
+    problems_.add(at, error.what(), error.failure());
     return nullptr;
   }
   if (info == nullptr && is_plugin_path(name)) {

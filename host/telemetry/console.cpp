@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "host/telemetry/evaluation_table.h"
 #include "host/telemetry/text_layout.h"
@@ -88,7 +87,6 @@ void Console::resize(std::size_t width) {
 }
 
 void Console::finish() {
-  end_epochs(std::numeric_limits<std::int64_t>::max());
   erase_live();
   live_.clear();
   stale_ = false;
@@ -184,7 +182,9 @@ void Console::take_evaluation(const Evaluation& evaluation) {
     head += fmt::format("; best {} so far {:.4f}", printable(evaluation.watched), evaluation.best);
   }
   if (!evaluation.watched.empty() && evaluation.is_best) head += "; * best so far";
-  print(painted(kBold, head) + "\n" + evaluation_table(evaluation));
+  // A pipe has no edge at which a line would break.
+  const std::size_t width = screen_.terminal ? screen_.width : kAnyWidth;
+  print(painted(kBold, head) + "\n" + evaluation_table(evaluation, width));
 }
 
 void Console::take_progress(const Progress& progress, double now) {

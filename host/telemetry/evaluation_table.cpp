@@ -33,40 +33,83 @@ void add_once(std::vector<std::string>& list, const std::string& text) {
   if (std::ranges::find(list, text) == list.end()) list.push_back(text);
 }
 
+class Table {
+ public:
+  explicit Table(const Evaluation& evaluation) {
+    for (const auto& metric : evaluation.metrics) {
+      const Name name = split(printable(metric.name));
+      add_once(rows_, name.row);
+      add_once(columns_, name.column);
+      const bool best = evaluation.is_best && metric.name == evaluation.watched;
+      cells_[name.row][name.column] = cell(metric, best);
+      first_width_ = std::max(first_width_, columns(name.row));
+    }
+  }
+
+  std::string text(std::size_t width) const {
+    std::string out;
+    for (std::size_t begin = 0; begin < columns_.size();) {
+      const std::size_t end = fitting(begin, width);
+      out += block(begin, end);
+      begin = end;
+    }
+    return out;
+  }
+
+ private:
+  const std::string& at(const std::string& row, const std::string& column) const {
+    static const std::string kEmpty;
+    const auto& cells = cells_.at(row);
+    const auto found = cells.find(column);
+    return found == cells.end() ? kEmpty : found->second;
+  }
+
+  std::size_t width_of(const std::string& column) const {
+    std::size_t out = columns(column);
+    for (const std::string& row : rows_) out = std::max(out, columns(at(row, column)));
+    return out;
+  }
+
+  // The end of the columns from `begin` on that fit; at least one.
+  std::size_t fitting(std::size_t begin, std::size_t width) const {
+    std::size_t used = 2 + first_width_;
+    std::size_t end = begin;
+    while (end < columns_.size()) {
+      used += 2 + width_of(columns_[end]);
+      if (used > width && end > begin) break;
+      ++end;
+    }
+    return end;
+  }
+
+  std::string block(std::size_t begin, std::size_t end) const {
+    std::string out = line("", begin, end, true);
+    for (const std::string& row : rows_) out += line(row, begin, end, false);
+    return out;
+  }
+
+  // Nothing where all its cells are empty.
+  std::string line(const std::string& row, std::size_t begin, std::size_t end, bool heading) const {
+    std::string out = "  " + pad_right(row, first_width_);
+    bool empty = true;
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::string& text = heading ? columns_[i] : at(row, columns_[i]);
+      out += "  " + pad_right(text, width_of(columns_[i]));
+      empty = empty && text.empty();
+    }
+    if (empty) return {};
+    return out.substr(0, out.find_last_not_of(' ') + 1) + '\n';
+  }
+
+  std::vector<std::string> rows_, columns_;
+  std::map<std::string, std::map<std::string, std::string>> cells_;  ///< by row, by column
+  std::size_t first_width_ = 0;
+};
+
 }  // namespace
 
-std::string evaluation_table(const Evaluation& evaluation) {
-  std::vector<std::string> rows, names;
-  std::map<std::string, std::map<std::string, std::string>> cells;  // by row, by column
-  for (const auto& metric : evaluation.metrics) {
-    const Name name = split(printable(metric.name));
-    add_once(rows, name.row);
-    add_once(names, name.column);
-    cells[name.row][name.column] =
-        cell(metric, evaluation.is_best && metric.name == evaluation.watched);
-  }
-  if (rows.empty()) return {};
-
-  std::size_t first = 0;
-  for (const std::string& row : rows) first = std::max(first, columns(row));
-  std::string out = std::string(first + 2, ' ');
-  std::map<std::string, std::size_t> widths;
-  for (const std::string& name : names) {
-    std::size_t width = columns(name);
-    for (const std::string& row : rows) width = std::max(width, columns(cells[row][name]));
-    widths[name] = width;
-    // The heading stands over the value, whose column ends in the mark's place.
-    out += "  " + pad_right(name, width);
-  }
-  while (!out.empty() && out.back() == ' ') out.pop_back();
-  if (!out.empty()) out += '\n';
-  for (const std::string& row : rows) {
-    std::string line = "  " + pad_right(row, first);
-    for (const std::string& name : names) line += "  " + pad_right(cells[row][name], widths[name]);
-    while (line.back() == ' ') line.pop_back();
-    out += line + '\n';
-  }
-  return out;
+std::string evaluation_table(const Evaluation& evaluation, std::size_t width) {
+  return Table(evaluation).text(width);
 }
 
 }  // namespace trainhost::telemetry

@@ -5,8 +5,10 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 
+#include "host/plugins/check.h"
 #include "host/train/rank_host.h"
 #include "host/train/rank_run.h"
 #include "trainhost/error.h"
@@ -29,9 +31,17 @@ int report(telemetry::EventWriter& events, const launch::Control& control, int r
   return static_cast<int>(error.failure());
 }
 
+/// The checks of `trainhost check-plugin` that load the plugin; a crash here is a result.
+int check_plugin(const char* file, const char* name) {
+  std::puts(plugins::check_loaded(file, name).c_str());
+  std::fflush(nullptr);
+  _exit(0);
+}
+
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  if (argc == 4 && std::strcmp(argv[1], "--check-plugin") == 0) return check_plugin(argv[2], argv[3]);
   // The parent tells ranks to stop through the control page; a terminal's Ctrl-C is not for them.
   std::signal(SIGINT, SIG_IGN);
   std::signal(SIGTERM, SIG_IGN);

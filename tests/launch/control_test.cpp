@@ -50,7 +50,7 @@ TEST_CASE("a text that is read while it changes is one of the two") {
   control.doing(0, a);
   std::atomic<bool> end = false;
   std::thread writer([&] {
-    for (int i = 0; i < 20000; ++i) control.doing(0, i % 2 == 0 ? b : a);
+    for (int i = 0; i < 300000; ++i) control.doing(0, i % 2 == 0 ? b : a);
     end = true;
   });
   int torn = 0;

@@ -118,8 +118,8 @@ struct Fake {
   }
 
   int flood() {
-    for (int i = 0; i < 200000; ++i) {
-      events.send(telemetry::Step{.objective = "cf", .step = i, .steps = 200000});
+    for (int i = 0; i < 40000; ++i) {
+      events.send(telemetry::Step{.objective = "cf", .step = i, .steps = 40000});
     }
     return train();
   }
@@ -144,6 +144,10 @@ struct Fake {
     if (behaviour == "silent") return 0;
     if (behaviour == "error") return fail(Failure::kUser, "the data is wrong");
     if (behaviour == "blame") return fail(Failure::kRankLost, "rank 1 did not come");
+    if (behaviour == "blame-later") {
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      return fail(Failure::kRankLost, "rank 1 did not come");
+    }
     if (behaviour == "kill9") kill(getpid(), SIGKILL);
     if (behaviour == "abort") std::abort();
     if (behaviour == "stopped") kill(getpid(), SIGSTOP);

@@ -158,8 +158,19 @@ TEST_CASE("a rank that is stopped too long is lost") {
   CHECK(ending.exit_code == 5);
   REQUIRE(ending.failure);
   CHECK(ending.failure->rank == 1);
-  CHECK(contains(ending.failure->text, "was stopped by SIGSTOP and did not go on within 0.3 s"));
+  CHECK(contains(ending.failure->text, "was stopped by SIGSTOP and did not go on for 0."));
   CHECK_FALSE(has_children());
+}
+
+TEST_CASE("a stopped rank is the cause, also where another one was the first to complain") {
+  Recorder recorder;
+  auto tried = options(2, "0:blame-later,1:stopped", kLong);
+  tried.limits.stopped_seconds = 20;
+  const Ending ending = launch::launch(tried, recorder);
+  CHECK(ending.exit_code == 5);
+  REQUIRE(ending.failure);
+  CHECK(ending.failure->rank == 1);
+  CHECK(contains(ending.failure->text, "was stopped by SIGSTOP"));
 }
 
 TEST_CASE("a rank that is stopped and goes on is not") {
@@ -201,6 +212,7 @@ TEST_CASE("a flood of steps is thinned out, the rest arrives") {
   CHECK(ending.outcome == Ending::Outcome::kDone);
   CHECK(recorder.count<telemetry::Summary>(0) == 1);
   CHECK(recorder.count<telemetry::Evaluation>(0) == 1);
+  CHECK(recorder.count<telemetry::Dropped>(0) > 0);
 }
 
 TEST_CASE("a rank's own output is heard, and told in the report of its end") {

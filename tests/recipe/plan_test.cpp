@@ -1,5 +1,9 @@
 // The plan's JSON form: both ways, and everything that is not one.
+#include <nlohmann/json.hpp>
+
 #include "fixture.h"
+#include "host/recipe/sandbox.h"
+#include "host/recipe/value_json.h"
 
 using namespace trainhost;
 using namespace trainhost::recipe;
@@ -62,12 +66,25 @@ TEST_CASE("options keep type and place through the text form") {
   const Options model(back.model.options, "model");
   CHECK(model.integer("embed_dim") == 32);
   CHECK(model.position("embed_dim").text() == "r.lua:4");
+  CHECK(model.position("layer_dims").text() == "r.lua:4");
   CHECK(model.position("dropout").text() == "command line");
   CHECK_THROWS_AS(model.integer("dropout"), Error);
   const Options strategy(back.strategy.options, "strategy");
   CHECK(strategy.real("bucket_mb") == 1.0);
   CHECK(std::holds_alternative<double>(strategy.value("bucket_mb").data));
   CHECK(strategy.position("bucket_mb").text() == "r.lua:9");
+}
+
+TEST_CASE("a place below one that is not written keeps its own, and the one above inherits") {
+  const Value value = Sandbox().run("return { a = { 1,\n 2 },\n b = { c = 3 } }", "r.lua", {});
+  const Json places = positions_to_json(value);
+  CHECK_FALSE(places["keys"]["a"].contains("line"));
+  const Value back = value_from_json(value_to_json(value), places, "plan.json", "");
+  CHECK(back.find("a")->position.text() == "r.lua:1");
+  const List& list = std::get<List>(back.find("a")->data);
+  CHECK(list[0].position.text() == "r.lua:1");
+  CHECK(list[1].position.text() == "r.lua:2");
+  CHECK(back.find("b")->find("c")->position.text() == "r.lua:3");
 }
 
 TEST_CASE("a document that is no plan is refused with its reason") {
@@ -88,6 +105,8 @@ TEST_CASE("a document that is no plan is refused with its reason") {
   CHECK_THAT(refused(replaced(good, "\"epochs\": 3", "\"epcohs\": 3")), Contains("is missing"));
   CHECK_THAT(refused(replaced(good, "\"epochs\": 3", "\"epochs\": 3, \"x\": 1")),
              Contains("'train.x' is unknown"));
+  CHECK_THAT(refused(replaced(good, "\"plan_version\": 1", "\"plan_version\": 1, \"y\": 1")),
+             Contains("'y' is unknown"));
   CHECK_THAT(refused(replaced(good, "\"bf16\"", "\"fp8\"")), Contains("unknown value 'fp8'"));
   CHECK_THAT(refused(replaced(good, "\"name\": \"run\"", "\"name\": \"../run\"")),
              Contains("no safe folder name"));

@@ -58,6 +58,18 @@ b",
   CHECK(line_of(source, "g") == 19);
 }
 
+TEST_CASE("what a function does with its own variables is not the table's") {
+  const std::string source = R"(return {
+  g = 1,
+  f = function()
+    local x, g = 1, { y = 2 }
+    return g
+  end,
+})";
+  CHECK(line_of(source, "g") == 2);
+  CHECK(line_of(source, "f") == 3);
+}
+
 TEST_CASE("variables and assignments are followed") {
   const std::string source = R"(local base = {
   a = { x = 1,

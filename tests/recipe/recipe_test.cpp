@@ -189,8 +189,7 @@ TEST_CASE("plugins that are missing, refused or of another kind fail as plugins"
                                      "single, zero3; did you mean 'zero3'?"));
   const Refusal refused = refusal(recipe_text("strategy = { './refused.so' }"));
   CHECK(refused.failure == Failure::kPlugin);
-  CHECK_THAT(refused.message, Contains("r.lua:8: cannot load strategy './refused.so'"));
-  CHECK_THAT(refused.message, Contains("has no plugin note"));
+  CHECK_THAT(refused.message, Equals("r.lua:8: ./refused.so: has no plugin note"));
   CHECK_THAT(refusal(recipe_text("strategy = './model.so'")).message,
              Contains("is a model, not a strategy"));
   CHECK_THAT(refusal(recipe_text("strategy = 'x/y.so'")).message, Contains("no plugin file"));

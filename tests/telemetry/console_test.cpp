@@ -170,6 +170,13 @@ TEST_CASE("an evaluation is a table with the baseline beside each value") {
         "  recall    0.1432 (0.1220)*  0.2000 (0.1804)\n"
         "  ndcg      0.1000\n"
         "  coverage                                      0.5000\n");
+  CHECK(evaluation_table(evaluation(true), 45) ==
+        "            @20\n"
+        "  recall    0.1432 (0.1220)*\n"
+        "  ndcg      0.1000\n"
+        "            @40\n"
+        "  recall    0.2000 (0.1804)\n"
+        "  coverage                    0.5000\n");
   CHECK(evaluation_table({}).empty());
   Watched seen(false);
   seen.console.take(0, evaluation(true), 1);

@@ -6,6 +6,7 @@
 #include <array>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <random>
 #include <string>
 #include <thread>
 
@@ -91,6 +92,26 @@ TEST_CASE("lines that are no events are refused") {
     INFO(line.substr(0, 80));
     CHECK_THROWS_AS(from_line(line), Error);
   }
+}
+
+TEST_CASE("damaged lines are refused or read, never more") {
+  std::mt19937 random(42);
+  const std::string good = to_line(Failed{1, Failure::kDevice, "a", "b", "c", "d", "e", "f"});
+  const std::string marks = "{}[]\":,0-9eE.truefalsn\\\xff";
+  int read = 0;
+  for (int i = 0; i < 5000; ++i) {
+    std::string line = good;
+    for (int change = 0; change < 3; ++change) {
+      line[random() % line.size()] = marks[random() % marks.size()];
+    }
+    try {
+      from_line(line);
+      ++read;
+    } catch (const Error& error) {
+      CHECK(error.text().where == "event");
+    }
+  }
+  CHECK(read < 5000);
 }
 
 TEST_CASE("a text that is not UTF-8 is sent all the same") {

@@ -15,7 +15,7 @@ struct BprOptions {
   std::int32_t dim = 64;
   std::int32_t epochs = 100;  // an epoch is one draw for each training interaction
   double lr = 0.1;            // decays linearly to a tenth
-  double decay = 0.05;        // of the squared norms
+  double decay = 0.03;        // of the squared norms
   double deviation = 0.1;     // of the initial values
   std::uint64_t seed = 0;
 };

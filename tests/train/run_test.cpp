@@ -1,0 +1,200 @@
+// Real runs of the real programs on a tiny model: worlds that agree, resuming, and failures.
+#include <signal.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "trainhost_process.h"
+
+namespace {
+
+using namespace trainhost::testing;
+using Arguments = std::vector<std::string>;
+using Catch::Matchers::Contains;
+
+constexpr const char* kRecipe = R"(
+local scale = require "trainhost.scale"
+return {
+  name = "tiny",
+  model = { "tiny", rows = 37 },
+  devices = { "cpu", count = 1 },
+  strategy = "ddp",
+  optimizer = { "adam", lr = 1e-2 },
+  train = { epochs = 3, batch = 12, seed = 5, log_every = 1, timeout = 5 },
+  scaling = { batch = scale.global },
+}
+)";
+
+struct Bench {
+  TemporaryFolder folder;
+  Bench() { std::ofstream(folder / "tiny.lua") << kRecipe; }
+
+  Arguments with(const std::string& run, Arguments more) const {
+    Arguments all{"tiny.lua", "--run-dir", folder / run};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+  std::map<std::string, double> losses_of(const std::string& run, Arguments more) const {
+    const Ended ended = trainhost::testing::run(with(run, std::move(more)), folder.path());
+    INFO(ended.output);
+    REQUIRE(ended.code == 0);
+    return losses(folder / run);
+  }
+};
+
+std::string ranks(int count) { return "devices={\"cpu\",count=" + std::to_string(count) + "}"; }
+
+void check_same(const std::map<std::string, double>& left,
+                const std::map<std::string, double>& right, double tolerance) {
+  REQUIRE(left.size() == right.size());
+  REQUIRE(!left.empty());
+  for (const auto& [step, loss] : left) {
+    INFO(step);
+    CHECK(std::abs(right.at(step) - loss) <= tolerance * std::abs(loss));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("any number of ranks gives the same losses, whatever the optimizer") {
+  const Bench bench;
+  const Arguments settings =
+      GENERATE(Arguments{}, Arguments{"optimizer={\"sgd\",lr=1e-2,momentum=0.9,weight_decay=1e-2}"},
+               Arguments{"optimizer={\"adamw\",lr=1e-2,weight_decay=1e-1}", "train.clip_norm=0.5"});
+  const auto one = bench.losses_of("one", settings);
+  REQUIRE(one.size() == 24);
+  for (const int world : {2, 3, 4}) {
+    Arguments arguments = settings;
+    arguments.push_back(ranks(world));
+    const std::string name = "world" + std::to_string(world);
+    check_same(one, bench.losses_of(name, arguments), 1e-5);
+  }
+}
+
+TEST_CASE("accumulation is the larger batch") {
+  const Bench bench;
+  const auto whole = bench.losses_of("whole", {});
+  check_same(whole, bench.losses_of("parts", {"train.batch=4", "train.accumulate=3"}), 1e-5);
+  check_same(whole, bench.losses_of("both", {"train.batch=6", "train.accumulate=2", ranks(2)}),
+             1e-5);
+}
+
+TEST_CASE("single and ddp of one rank end in the same bits") {
+  const Bench bench;
+  bench.losses_of("ddp", {});
+  bench.losses_of("single", {"strategy=single"});
+  CHECK(checkpoint_bytes(bench.folder / "ddp") == checkpoint_bytes(bench.folder / "single"));
+  bench.losses_of("other", {"train.seed=6"});
+  CHECK(checkpoint_bytes(bench.folder / "ddp") != checkpoint_bytes(bench.folder / "other"));
+}
+
+TEST_CASE("a run resumed in the middle of an epoch ends in the same bits") {
+  const Bench bench;
+  const int world = GENERATE(1, 2);
+  const int stop = GENERATE(1, 6, 11);
+  bench.losses_of("whole", {ranks(world)});
+  bench.losses_of("parts", {ranks(world), "train.max_steps=" + std::to_string(stop)});
+  const Ended ended =
+      run({"resume", bench.folder / "parts", "train.max_steps=0"}, bench.folder.path());
+  INFO(ended.output);
+  REQUIRE(ended.code == 0);
+  CHECK(checkpoint_bytes(bench.folder / "whole") == checkpoint_bytes(bench.folder / "parts"));
+  check_same(losses(bench.folder / "whole"), losses(bench.folder / "parts"), 0);
+}
+
+TEST_CASE("a checkpoint of two ranks goes on with one") {
+  const Bench bench;
+  const auto whole = bench.losses_of("whole", {ranks(2)});
+  bench.losses_of("parts", {ranks(2), "train.max_steps=6"});
+  const Ended ended =
+      run({"resume", bench.folder / "parts", "train.max_steps=0", ranks(1), "strategy=single"},
+          bench.folder.path());
+  INFO(ended.output);
+  REQUIRE(ended.code == 0);
+  check_same(whole, losses(bench.folder / "parts"), 1e-5);
+}
+
+TEST_CASE("a rank that fails ends the run with one report") {
+  const Bench bench;
+  struct Case {
+    const char* fault;
+    int code;
+    const char* report;
+  };
+  const auto [fault, code, report] =
+      GENERATE(Case{"throw", 5, "a fault on request"}, Case{"kill", 5, "SIGKILL"},
+               Case{"segv", 5, "SIGSEGV"}, Case{"stop", 5, "SIGSTOP"}, Case{"hang", 5, "rank 1"},
+               Case{"poison", 1, "no longer finite"});
+  const Ended ended =
+      run(bench.with("run", {ranks(2), "train.timeout=2", std::string("model.fault=") + fault,
+                             "model.fault_rank=1"}),
+          bench.folder.path());
+  INFO(fault << "\n" << ended.output);
+  CHECK(ended.code == code);
+  CHECK_THAT(ended.output, Contains(report));
+  CHECK_THAT(ended.output, Contains("epoch 1, fit, step 4/4"));
+  CHECK(processes_with(bench.folder.path()) == 0);
+  CHECK(std::filesystem::exists(bench.folder / "run/summary.json"));
+}
+
+TEST_CASE("an interrupt writes a checkpoint from which the run ends in the same bits") {
+  const Bench bench;
+  const int signal = GENERATE(SIGINT, SIGTERM);
+  const Arguments longer{ranks(2), "train.epochs=400", "train.eval_every=0", "train.log_every=100",
+                         "train.checkpoint_every=0"};
+  bench.losses_of("whole", longer);
+  Running running(bench.with("parts", longer), bench.folder.path());
+  REQUIRE(running.wait_for("epoch 3/"));
+  ::kill(running.pid(), signal);
+  const Ended ended = running.wait();
+  INFO(ended.output);
+  REQUIRE(ended.code == 128 + signal);
+  CHECK(processes_with(bench.folder.path()) == 0);
+  const Ended resumed = run({"resume", bench.folder / "parts"}, bench.folder.path());
+  INFO(resumed.output);
+  REQUIRE(resumed.code == 0);
+  CHECK(checkpoint_bytes(bench.folder / "whole") == checkpoint_bytes(bench.folder / "parts"));
+}
+
+TEST_CASE("ranks go when their parent is killed") {
+  const Bench bench;
+  {
+    Running running(bench.with("run", {ranks(3), "train.epochs=100000", "train.eval_every=0"}),
+                    bench.folder.path());
+    REQUIRE(running.wait_for("epoch 2/"));
+    REQUIRE(processes_with(bench.folder.path()) == 4);
+    ::kill(running.pid(), SIGKILL);
+    running.wait();
+  }
+  // They are killed at once; how soon they have gone is the kernel's business.
+  for (int i = 0; i < 500 && processes_with(bench.folder.path()) > 0; ++i) ::usleep(10000);
+  CHECK(processes_with(bench.folder.path()) == 0);
+}
+
+TEST_CASE("a damaged checkpoint is refused by name") {
+  const Bench bench;
+  bench.losses_of("run", {"train.max_steps=5"});
+  std::string shard;
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(bench.folder / "run/checkpoints")) {
+    if (entry.path().filename() == "rank-0.safetensors") shard = entry.path().string();
+  }
+  REQUIRE(!shard.empty());
+  SECTION("truncated") { std::filesystem::resize_file(shard, 300); }
+  SECTION("one bit flipped") {
+    std::fstream file(shard, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(-5, std::ios::end);
+    const char byte = static_cast<char>(file.get() ^ 16);
+    file.seekp(-5, std::ios::end);
+    file.put(byte);
+  }
+  SECTION("removed") { std::filesystem::remove(shard); }
+  const Ended ended =
+      run({"resume", bench.folder / "run", "train.max_steps=0"}, bench.folder.path());
+  INFO(ended.output);
+  CHECK(ended.code == 2);
+  CHECK_THAT(ended.output, Contains("rank-0.safetensors"));
+}
