@@ -9,7 +9,7 @@ local scale = require "trainhost.scale"
 
 return {
   name = "quickstart",
-  model = { "kgat", embed_dim = 32, layer_dims = { 32, 16 } },
+  model = { "kgat", embed_dim = 32, layer_dims = { 32, 16 }, pretrain = { epochs = 10 } },
   data = {
     synthetic = {
       users = 2000, items = 1000, entities = 2000, relations = 6,

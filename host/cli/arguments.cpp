@@ -45,16 +45,32 @@ memory; 5 a rank was lost; 130, 143 interrupted.
   throw Error(Failure::kUser, {.where = "command line", .what = what, .fix = fix});
 }
 
+// "; did you mean '--run-dir'?" for the first word that the command does not know.
+std::string option_hint(const ::CLI::App& app) {
+  std::vector<std::string> known;
+  for (const ::CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) known.push_back(name);
+  }
+  for (const std::string& word : app.remaining()) {
+    if (!word.starts_with("--")) continue;
+    const std::string near = recipe::nearest(word.substr(2, word.find('=') - 2), known);
+    if (!near.empty()) return "; did you mean '--" + near + "'?";
+  }
+  return {};
+}
+
 // Parses, or gives the help text that was asked for.
 std::optional<Text> parse(::CLI::App& app, std::vector<std::string> words) {
+  const std::string help = "see `" + app.get_name() + " --help`";
   std::ranges::reverse(words);  // as the library wants them
   try {
     app.parse(words);
   } catch (const ::CLI::CallForHelp&) {
     return Text{app.help()};
+  } catch (const ::CLI::ExtrasError& error) {
+    refuse(error.what() + option_hint(app), help);
   } catch (const ::CLI::ParseError& error) {
-    refuse(error.what(), "see `trainhost " +
-                             (app.get_name() == "RECIPE" ? "" : app.get_name() + " ") + "--help`");
+    refuse(error.what(), help);
   }
   return std::nullopt;
 }
@@ -67,16 +83,29 @@ void check_overrides(const std::vector<std::string>& overrides) {
   }
 }
 
+void add_recipe(::CLI::App& app, std::string& recipe, std::vector<std::string>& overrides) {
+  app.add_option("RECIPE", recipe, "A Lua file, or the name of an installed recipe")
+      ->required()
+      ->type_name("");
+  app.add_option("key=value", overrides,
+                 "What to change of it, such as train.epochs=3 or devices=2")
+      ->type_name("");
+}
+
+void add_plugins(::CLI::App& app, std::vector<std::string>& plugins) {
+  app.add_option("--plugin", plugins, "A plugin's file; may be given several times")
+      ->allow_extra_args(false)
+      ->type_name("FILE");
+}
+
 Arguments parse_run(const std::vector<std::string>& words) {
   RunArguments out;
-  ::CLI::App app("Trains as the recipe says.", "RECIPE");
-  app.add_option("recipe", out.recipe, "A Lua file, or the name of an installed recipe")
-      ->required();
-  app.add_option("overrides", out.overrides, "key=value, such as devices=2 or train.epochs=3");
-  app.add_option("--run-dir", out.run_directory,
-                 "Keep the run in this folder instead of runs/NAME");
-  app.add_option("--plugin", out.plugins, "A plugin's file; may be given several times")
-      ->allow_extra_args(false);
+  ::CLI::App app("Trains as the recipe says.", "trainhost");
+  app.footer("Example:\n  trainhost quickstart devices=2 train.epochs=3 --run-dir /tmp/try");
+  add_recipe(app, out.recipe, out.overrides);
+  app.add_option("--run-dir", out.run_directory, "Keep the run in this folder instead of runs/NAME")
+      ->type_name("DIR");
+  add_plugins(app, out.plugins);
   if (auto text = parse(app, words)) return *text;
   check_overrides(out.overrides);
   return out;
@@ -104,13 +133,11 @@ Arguments parse_describe(const std::vector<std::string>& words) {
   DescribeArguments out;
   std::string worlds = "1,2,4,8";
   ::CLI::App app("Says what a run would do, a column for each number of ranks; opens no device.",
-                 "describe");
+                 "trainhost describe");
   app.footer("Example:\n  trainhost describe quickstart --world 1,2,4");
-  app.add_option("recipe", out.recipe, "A Lua file, or the name of an installed recipe")
-      ->required();
-  app.add_option("overrides", out.overrides, "key=value, such as train.batch=1024");
-  app.add_option("--world", worlds, "Numbers of ranks")->capture_default_str();
-  app.add_option("--plugin", out.plugins, "A plugin's file")->allow_extra_args(false);
+  add_recipe(app, out.recipe, out.overrides);
+  app.add_option("--world", worlds, "Numbers of ranks (default 1,2,4,8)")->type_name("N,N");
+  add_plugins(app, out.plugins);
   app.add_flag("--json", out.json, "For scripts");
   if (auto text = parse(app, words)) return *text;
   check_overrides(out.overrides);
@@ -120,12 +147,14 @@ Arguments parse_describe(const std::vector<std::string>& words) {
 
 Arguments parse_resume(const std::vector<std::string>& words) {
   ResumeArguments out;
-  ::CLI::App app("Goes on from the newest whole checkpoint of a run.", "resume");
+  ::CLI::App app("Goes on from the newest whole checkpoint of a run.", "trainhost resume");
   app.footer("Example:\n  trainhost resume runs/kgat-amazon-book train.epochs=200");
-  app.add_option("run", out.run_directory, "The run directory, such as runs/NAME")->required();
-  app.add_option("overrides", out.overrides,
-                 "key=value of what may change: train.epochs, data.dir, devices, …");
-  app.add_option("--plugin", out.plugins, "A plugin's file")->allow_extra_args(false);
+  app.add_option("RUN", out.run_directory, "The run directory, such as runs/NAME")
+      ->required()
+      ->type_name("");
+  app.add_option("key=value", out.overrides, "What to change: train.epochs, data.dir, devices, …")
+      ->type_name("");
+  add_plugins(app, out.plugins);
   if (auto text = parse(app, words)) return *text;
   check_overrides(out.overrides);
   return out;
@@ -133,11 +162,12 @@ Arguments parse_resume(const std::vector<std::string>& words) {
 
 Arguments parse_plugins(const std::vector<std::string>& words) {
   PluginsArguments out;
-  ::CLI::App app("Lists the plugins there are, and for each refused file every reason.", "plugins");
+  ::CLI::App app("Lists the plugins there are, and for each refused file every reason.",
+                 "trainhost plugins");
   app.footer(
       "Plugins are looked for in --plugin FILE, in the folders of TRAINHOST_PLUGIN_PATH, and "
       "in the install.");
-  app.add_option("--plugin", out.plugins, "A plugin's file")->allow_extra_args(false);
+  add_plugins(app, out.plugins);
   app.add_flag("--json", out.json, "For scripts");
   app.add_flag("--devices", out.devices, "Only devices, with what each finds");
   if (auto text = parse(app, words)) return *text;
@@ -146,10 +176,11 @@ Arguments parse_plugins(const std::vector<std::string>& words) {
 
 Arguments parse_check_plugin(const std::vector<std::string>& words) {
   CheckPluginArguments out;
-  ::CLI::App app("Checks a plugin's file; exit code 3 where a check fails.", "check-plugin");
+  ::CLI::App app("Checks a plugin's file; exit code 3 where a check fails.",
+                 "trainhost check-plugin");
   app.footer("Example:\n  trainhost check-plugin ./my_strategy.so");
-  app.add_option("file", out.file, "The plugin's file")->required();
-  app.add_option("--only", out.only, "Run one check alone");
+  app.add_option("FILE", out.file, "The plugin's file")->required()->type_name("");
+  app.add_option("--only", out.only, "Run one check alone")->type_name("NAME");
   app.add_flag("--json", out.json, "For scripts");
   if (auto text = parse(app, words)) return *text;
   return out;
@@ -157,11 +188,11 @@ Arguments parse_check_plugin(const std::vector<std::string>& words) {
 
 Arguments parse_recipes(const std::vector<std::string>& words) {
   RecipesArguments out;
-  ::CLI::App app("Lists the installed recipes, or copies one to change it.", "recipes");
+  ::CLI::App app("Lists the installed recipes, or copies one to change it.", "trainhost recipes");
   app.footer("Example:\n  trainhost recipes copy quickstart");
   ::CLI::App* copy = app.add_subcommand("copy", "Copies a recipe into a folder");
-  copy->add_option("name", out.copy, "The recipe's name")->required();
-  copy->add_option("folder", out.to, "Where to (default: here)");
+  copy->add_option("NAME", out.copy, "The recipe's name")->required()->type_name("");
+  copy->add_option("DIR", out.to, "Where to (default: here)")->type_name("");
   if (auto text = parse(app, words)) return *text;
   return out;
 }

@@ -18,7 +18,8 @@ int check_plugin_command(const CheckPluginArguments& arguments);
 
 /// Starts the ranks of a prepared run, stays with them, and reports; what run and resume share.
 int execute(const PreparedRun& run, telemetry::RunDirectory directory);
-/// The same for a process that a foreign launcher placed as a rank other than 0: no run directory.
-int execute_placed_rank(const PreparedRun& run);
+/// The same for a process that a foreign launcher placed as a rank other than 0: it writes no run
+/// directory. `run_directory`: where it is, or "" where only rank 0 knows which number it got.
+int execute_placed_rank(const PreparedRun& run, const std::string& run_directory);
 
 }  // namespace trainhost::cli

@@ -137,7 +137,7 @@ int execute(const PreparedRun& run, telemetry::RunDirectory directory) {
   }
 }
 
-int execute_placed_rank(const PreparedRun& run) {
+int execute_placed_rank(const PreparedRun& run, const std::string& run_directory) {
   // Only rank 0 has a run directory; this one's plan lives as long as its process.
   const int plan = memfd_create("trainhost-plan", MFD_CLOEXEC);
   const std::string text = recipe::plan_to_json(run.plan);
@@ -149,7 +149,7 @@ int execute_placed_rank(const PreparedRun& run) {
   telemetry::Console console(process_screen());
   telemetry::RunRecord record(run_facts(run));
   RunAudience audience(console, record, nullptr);
-  const Ending ending = launch::launch(launch_options(run, plan_file, ""), audience);
+  const Ending ending = launch::launch(launch_options(run, plan_file, run_directory), audience);
   console.finish();
   if (ending.failure) console.error(ending.failure->text);
   return ending.exit_code;

@@ -56,6 +56,7 @@ int resume_command(const ResumeArguments& arguments) {
   enter(plan.working_dir);
   find_plugin_again(plan.model, plugins::Kind::kModel, catalog);
   find_plugin_again(plan.strategy, plugins::Kind::kStrategy, catalog);
+  change_strategy(plan, arguments.overrides, catalog);
 
   PreparedRun run = place_run(plan, catalog);
   run.resume = telemetry::newest_checkpoint(directory.path());
@@ -68,7 +69,7 @@ int resume_command(const ResumeArguments& arguments) {
   if (world.ranks != plan.ranks || world.nodes != plan.nodes) rescale(plan, world);
   finish_plan(run, std::move(plan), catalog);
   for (const std::string& text : catalog.warnings()) run.placement.warnings.push_back(text);
-  if (run.foreign && run.foreign->rank != 0) return execute_placed_rank(run);
+  if (run.foreign && run.foreign->rank != 0) return execute_placed_rank(run, directory.path());
   return execute(run, std::move(directory));
 }
 

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "host/recipe/choices.h"
 #include "host/recipe/overrides.h"
+#include "host/recipe/schema.h"
 #include "host/recipe/text.h"
 #include "host/recipe/value_json.h"
 
@@ -23,7 +25,8 @@ const std::vector<std::string> kChangeable = {"train.epochs",
                                               "train.workers",
                                               "train.threads",
                                               "data.…",
-                                              "devices"};
+                                              "devices",
+                                              "strategy"};
 
 [[noreturn]] void refuse(const std::string& what, const std::string& fix) {
   throw Error(Failure::kUser, {.where = "command line", .what = what, .fix = fix});
@@ -101,13 +104,36 @@ recipe::RunPlan apply_resume_overrides(const recipe::RunPlan& plan,
     }
     if (change.keys.front() == "devices") {
       devices.push_back(std::move(change));
-    } else {
+    } else if (change.keys.front() != "strategy") {
       change_value(json, change);
     }
   }
   recipe::RunPlan out = recipe::plan_from_json(recipe::dump_json(json), "command line");
   for (const recipe::Override& change : devices) set_devices(out.devices, change.value);
   return out;
+}
+
+void change_strategy(recipe::RunPlan& plan, const std::vector<std::string>& overrides,
+                     plugins::Catalog& catalog) {
+  recipe::Problems problems;
+  for (const std::string& text : overrides) {
+    recipe::Override change = recipe::parse_override(text);
+    if (change.keys.front() != "strategy") continue;
+    recipe::normalize_choice(change.value);
+    recipe::resolve_strategy_alias(change.value, problems);
+    const std::string name = recipe::entry_text(change.value, recipe::kChoice);
+    const plugins::PluginInfo* info = catalog.find(plugins::Kind::kStrategy, name);
+    if (info == nullptr) {
+      refuse(
+          "unknown strategy '" + name + "'",
+          "known strategies: " + recipe::join(catalog.known_ids(plugins::Kind::kStrategy), ", "));
+    }
+    recipe::remove_entry(change.value, recipe::kChoice);
+    const auto schema = recipe::schema_from_json(info->options_json, "plugin '" + info->id + "'");
+    plan.strategy = {info->id, name, info->file,
+                     recipe::check_table(change.value, schema, "strategy", problems)};
+  }
+  problems.throw_if_any(recipe::kCommandLine);
 }
 
 void rescale(recipe::RunPlan& plan, const recipe::World& world) {

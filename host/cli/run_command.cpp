@@ -1,3 +1,5 @@
+#include <filesystem>
+
 #include "host/cli/commands.h"
 #include "host/cli/installed_files.h"
 
@@ -11,7 +13,10 @@ int run_command(const RunArguments& arguments) {
   PreparedRun run = place_run(recipe.base(), catalog);
   finish_plan(run, recipe.resolve(world_of(run)), catalog);
   for (const std::string& text : catalog.warnings()) run.placement.warnings.push_back(text);
-  if (run.foreign && run.foreign->rank != 0) return execute_placed_rank(run);
+  if (run.foreign && run.foreign->rank != 0) {
+    const std::string& named = arguments.run_directory;
+    return execute_placed_rank(run, named.empty() ? "" : std::filesystem::absolute(named).string());
+  }
   return execute(run, arguments.run_directory.empty()
                           ? telemetry::RunDirectory::create_numbered("runs", run.plan.name)
                           : telemetry::RunDirectory::create_at(arguments.run_directory));

@@ -16,7 +16,7 @@
 namespace trainhost::launch {
 namespace {
 
-constexpr std::uint64_t kMagic = 0x314c5254434e4f43;  // "CONCTRL1": changes with the layout
+constexpr std::uint64_t kMagic = 0x324c5254434e4f43;  // "CONCTRL2": changes with the layout
 
 [[noreturn]] void fail(const std::string& what, int code) {
   throw Error(Failure::kDevice, {.where = "control page",
@@ -38,7 +38,8 @@ struct Control::Page {
 };
 
 Control Control::create(int local_ranks) {
-  static_assert(sizeof(Page) % 64 == 0 && std::atomic<std::uint64_t>::is_always_lock_free);
+  static_assert(sizeof(Page) % 64 == 0 && sizeof(Slot) % 64 == 0 &&
+                std::atomic<std::uint64_t>::is_always_lock_free);
   if (local_ranks < 1 || local_ranks > kMaxLocalRanks) {
     throw Error(Failure::kUser, {.where = "devices",
                                  .what = "this many ranks on one machine are not supported",
@@ -127,36 +128,38 @@ std::uint64_t Control::heartbeat(int local_rank) const {
   return slot(local_rank).heartbeat.load(std::memory_order_relaxed);
 }
 
-// A sequence lock with one writer: odd while the words change.
+// Two buffers with one writer, which fills the one that is not being read: so the last whole text
+// is there even where the writer is killed half-way. The fences are those of a sequence lock (Boehm
+// 2012, "Can Seqlocks Get Along With Programming Language Memory Models?", figure 6).
 void Control::doing(int local_rank, std::string_view text) const {
   Slot& mine = slot(local_rank);
   std::array<char, kDoingBytes> bytes{};
   std::memcpy(bytes.data(), text.data(), std::min(text.size(), kDoingBytes - 1));
-  const std::uint64_t before = mine.sequence.load(std::memory_order_relaxed) & ~std::uint64_t{1};
-  mine.sequence.store(before + 1, std::memory_order_relaxed);
+  const std::uint64_t number = mine.texts.load(std::memory_order_relaxed) + 1;
   std::atomic_thread_fence(std::memory_order_release);
-  for (std::size_t i = 0; i < mine.words.size(); ++i) {
+  Text& words = mine.text[number % 2];
+  for (std::size_t i = 0; i < words.size(); ++i) {
     std::uint64_t word = 0;
     std::memcpy(&word, bytes.data() + 8 * i, 8);
-    mine.words[i].store(word, std::memory_order_relaxed);
+    words[i].store(word, std::memory_order_relaxed);
   }
-  mine.sequence.store(before + 2, std::memory_order_release);
+  mine.texts.store(number, std::memory_order_release);
   mine.heartbeat.fetch_add(1, std::memory_order_relaxed);
 }
 
 std::string Control::doing(int local_rank) const {
+  constexpr int kAttempts = 100000;
   const Slot& theirs = slot(local_rank);
   std::array<char, kDoingBytes> bytes{};
-  // A writer that was killed half-way leaves the sequence odd for ever: then the text is what it
-  // is.
-  for (int attempt = 0; attempt < 100; ++attempt) {
-    const std::uint64_t before = theirs.sequence.load(std::memory_order_acquire);
-    for (std::size_t i = 0; i < theirs.words.size(); ++i) {
-      const std::uint64_t word = theirs.words[i].load(std::memory_order_relaxed);
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const std::uint64_t number = theirs.texts.load(std::memory_order_acquire);
+    const Text& words = theirs.text[number % 2];
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      const std::uint64_t word = words[i].load(std::memory_order_relaxed);
       std::memcpy(bytes.data() + 8 * i, &word, 8);
     }
     std::atomic_thread_fence(std::memory_order_acquire);
-    if (before % 2 == 0 && before == theirs.sequence.load(std::memory_order_relaxed)) break;
+    if (number == theirs.texts.load(std::memory_order_relaxed)) break;
   }
   bytes.back() = '\0';
   return std::string(bytes.data());

@@ -22,7 +22,7 @@ namespace trainhost::launch {
 inline constexpr int kMaxLocalRanks = 1024;
 
 /// Bytes of the text that says what a rank is doing; longer ones are cut.
-inline constexpr std::size_t kDoingBytes = 104;
+inline constexpr std::size_t kDoingBytes = 120;
 
 class Control {
  public:
@@ -57,10 +57,12 @@ class Control {
   int fd() const { return fd_; }
 
  private:
+  using Text = std::array<std::atomic<std::uint64_t>, kDoingBytes / 8>;
   struct Slot {
     std::atomic<std::uint64_t> heartbeat;
-    std::atomic<std::uint64_t> sequence;  ///< odd while a text is being written
-    std::array<std::atomic<std::uint64_t>, kDoingBytes / 8> words;
+    std::atomic<std::uint64_t>
+        texts;  ///< how many have been said; the last one is in text[texts % 2]
+    std::array<Text, 2> text;
   };
   struct Page;
 

@@ -29,7 +29,9 @@ void Console::banner(const Banner& banner) {
   for (const auto& [key, value] : banner.rows) width = std::max(width, columns(key));
   print(painted(kBold, banner.title) + "\n");
   for (const auto& [key, value] : banner.rows) {
-    const std::size_t room = screen_.width > width + 24 ? screen_.width - width - 4 : 20;
+    const std::size_t room = !screen_.terminal            ? kAnyWidth
+                             : screen_.width > width + 24 ? screen_.width - width - 4
+                                                          : 20;
     std::string indent = "  " + pad_right(key, width) + "  ";
     for (const std::string& line : wrap(value, room)) {
       print(indent + line + "\n");

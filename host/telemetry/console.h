@@ -30,9 +30,9 @@ struct Screen {
 };
 
 struct Banner {
-  std::string title;                                      ///< "trainhost 0.1.0"
-  std::vector<std::pair<std::string, std::string>> rows;  ///< key and value
-  std::vector<std::string> warnings;
+  std::string title{};                                      ///< "trainhost 0.1.0"
+  std::vector<std::pair<std::string, std::string>> rows{};  ///< key and value
+  std::vector<std::string> warnings{};
 };
 
 class Console {

@@ -59,6 +59,15 @@ void prepare(Model& model, RunStore& store, RankHost& host,
   if (host.rank() == 0) host.events().phase_end("data", now() - begin);
 }
 
+/// Under a foreign launcher only rank 0 knows which numbered folder the run got.
+std::string agreed_run_directory(const launch::RankEnvironment& environment, RunStore& store) {
+  if (environment.rank == 0) {
+    store.set("run_directory", environment.run_directory);
+    return environment.run_directory;
+  }
+  return environment.run_directory.empty() ? store.get("run_directory") : environment.run_directory;
+}
+
 /// Puts rank and plugin's id to what a plugin throws while it trains.
 template <class Function>
 void guarded(const recipe::RunPlan& plan, Function&& function) {
@@ -126,7 +135,7 @@ void run_rank(const launch::RankEnvironment& environment, const launch::Control&
     if (environment.rank == 0) events.phase_end("start", now() - making);
 
     Trainer trainer({plan, host, *model, spec, objectives, *rank, *session, *communicator,
-                     *attached, environment.run_directory});
+                     *attached, agreed_run_directory(environment, *store)});
     if (!environment.resume.empty()) trainer.resume(environment.resume);
     trainer.run();
   });

@@ -73,14 +73,14 @@ TEST_CASE("what is not understood is refused with a hint") {
       {{"describ"}, "did you mean 'describe'?"},
       {{"plugin"}, "did you mean 'plugins'?"},
       {{"a.lua", "b.lua"}, "'b.lua' is no key=value"},
-      {{"a.lua", "--rundir", "x"}, "--rundir"},
+      {{"a.lua", "--rundir=x"}, "did you mean '--run-dir'?"},
       {{"a.lua", "--run-dir"}, "--run-dir"},
-      {{"describe"}, "recipe"},
+      {{"describe"}, "RECIPE"},
       {{"describe", "a.lua", "--world", "0"}, "--world 1,2,4,8"},
       {{"describe", "a.lua", "--world", "1,,2"}, "--world 1,2,4,8"},
       {{"describe", "a.lua", "--world", "99999999999999"}, "--world 1,2,4,8"},
-      {{"resume"}, "run"},
-      {{"check-plugin"}, "file"},
+      {{"resume"}, "RUN"},
+      {{"check-plugin"}, "FILE"},
       {{"plugins", "extra"}, "extra"},
   };
   for (const Case& each : cases) {
@@ -97,7 +97,7 @@ TEST_CASE("what is not understood is refused with a hint") {
 
 TEST_CASE("the program says the same, and exits with 2") {
   const Workplace place;
-  CHECK(run(place, {"--version"}).out == "trainhost 0.1.0\n");
+  CHECK(run(place, {"--version"}).out == "trainhost " TRAINHOST_VERSION "\n");
   CHECK_THAT(run(place, {"--help"}).out, Contains("Exit codes"));
   CHECK(run(place, {}).code == 2);
   const Ended missing = run(place, {"qickstart.lua"});

@@ -26,8 +26,8 @@ TEST_CASE("a recipe runs") {
   const Ended ended = run(place, {"fake.lua", "train.epochs=2"});
   INFO(ended.err);
   REQUIRE(ended.code == 0);
-  CHECK_THAT(ended.err, Contains("trainhost 0.1.0  fake") && Contains("cpu: 2 ranks") &&
-                            Contains("batch 16 = 8 a rank × 2 ranks") &&
+  CHECK_THAT(ended.err, Contains("trainhost " TRAINHOST_VERSION "  fake") &&
+                            Contains("cpu: 2 ranks") && Contains("batch 16 = 8 a rank × 2 ranks") &&
                             Contains("lr 0.001 → 0.002") && Contains("graph") &&
                             Contains("epoch 1/1  cf  step 4/4"));
   CHECK_THAT(ended.out, Contains("0.2500 (0.1250)*") && Contains("run directory: "));
@@ -65,12 +65,12 @@ TEST_CASE("a lost rank ends the run with one report") {
   const Ended ended = run(place, {"fake.lua"}, variables);
   CHECK(ended.code == 5);
   CHECK_THAT(ended.err,
-             Contains("trainhost: error: rank 1 (pid ") && Contains("was killed by SIGSEGV") &&
+             Contains("trainhost: error: rank 1 (pid ") && Contains("was killed by SIGUSR1") &&
                  Contains("place:    behaving: dies-talking") && Contains("the reason is this"));
   CHECK_THAT(ended.err, !Contains("another rank was lost"));
   CHECK_THAT(place.read("runs/fake/log.txt"), Contains("another rank was lost"));
   CHECK(summary(place)["outcome"] == "failed");
-  CHECK_THAT(summary(place)["error"].get<std::string>(), Contains("SIGSEGV"));
+  CHECK_THAT(summary(place)["error"].get<std::string>(), Contains("SIGUSR1"));
 }
 
 TEST_CASE("a rank's error is told with its exit code") {

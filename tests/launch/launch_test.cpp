@@ -224,7 +224,7 @@ TEST_CASE("a rank's own output is heard, and told in the report of its end") {
   }
   SECTION("told") {
     const Ending ending = launch::launch(options(2, "1:dies-talking", kLong), recorder);
-    CHECK(contains(ending.failure->text, "was killed by SIGSEGV"));
+    CHECK(contains(ending.failure->text, "was killed by SIGUSR1"));
     CHECK(contains(ending.failure->text, "its last output:\n    the reason is this"));
   }
 }

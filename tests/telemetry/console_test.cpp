@@ -254,6 +254,16 @@ TEST_CASE("a banner aligns its rows and ends in its warnings") {
         "warning: 4 ranks share 2 CPU cores\n");
 }
 
+TEST_CASE("a long row of the banner is wrapped on a terminal, and whole in a pipe") {
+  const Banner banner{.title = "t",
+                      .rows = {{"chain", "cuda: no driver → xpu: none → cpu: 2 ranks"}}};
+  Watched terminal(true, 40), pipe(false, 40);
+  terminal.console.banner(banner);
+  pipe.console.banner(banner);
+  CHECK(terminal.take() == "t\n  chain  cuda: no driver → xpu: none →\n         cpu: 2 ranks\n");
+  CHECK(pipe.take() == "t\n  chain  cuda: no driver → xpu: none → cpu: 2 ranks\n");
+}
+
 TEST_CASE("colour is for terminals that want it") {
   Watched plain(true, 80, false), painted(true, 80, true);
   plain.console.warning("w");

@@ -1,62 +1,26 @@
 #include "cpu/collectives.h"
 
 #include <algorithm>
-#include <cstring>
-#include <numeric>
 #include <utility>
 
+#include "cpu/chunks.h"
 #include "cpu/kernels.h"
-#include "trainhost/error.h"
 
 namespace cpu {
 namespace {
 
-/// Up to here one stage and one synchronisation beat looking at who lies in shared memory.
-constexpr std::size_t kSmallBytes = std::size_t{64} << 10;
-/// From here a result that is written apart from its summands goes past the caches, which would have
-/// to fetch its lines only to overwrite them. In place it is the other way round: the lines are there
-/// already, and streaming made an all_reduce of 16 MiB three times slower.
-constexpr std::size_t kStreamBytes = std::size_t{8} << 20;
-
-struct Range {
-  std::size_t begin = 0, end = 0;
-  std::size_t size() const { return end - begin; }
+/// Ends the operation that the group has begun, also when it throws.
+struct Running {
+  Group& group;
+  ~Running() { group.end(); }
 };
 
-/// The bytes of `total` that rank r reduces: whole cache lines, so ranks never share one.
-Range part_of(std::size_t total, int rank, int world) {
-  constexpr std::size_t kLineBytes = 64;
-  const std::size_t lines = (total + kLineBytes - 1) / kLineBytes;
-  const auto edge = [&](int r) {
-    return std::min(
-        total, lines * static_cast<std::size_t>(r) / static_cast<std::size_t>(world) * kLineBytes);
-  };
-  return {edge(rank), edge(rank + 1)};
-}
-
-std::size_t stages_for(std::size_t bytes, std::size_t chunk) { return (bytes + chunk - 1) / chunk; }
-
-Range chunk_of(std::size_t total, std::size_t number, std::size_t chunk) {
-  return {std::min(total, number * chunk), std::min(total, (number + 1) * chunk)};
-}
-
-std::size_t bytes_of(std::int64_t count, const Operation& operation) {
-  return static_cast<std::size_t>(count) * size_of(operation.what.element);
-}
-
-/// Where part r of a vector begins, in bytes.
-std::size_t offset_of(std::span<const std::int64_t> counts, int rank, const Operation& operation) {
-  return bytes_of(std::accumulate(counts.begin(), counts.begin() + rank, std::int64_t{0}),
-                  operation);
-}
-
-std::size_t largest(std::span<const std::int64_t> counts, const Operation& operation) {
-  return bytes_of(counts.empty() ? 0 : *std::ranges::max_element(counts), operation);
-}
-
-void copy_bytes(std::byte* to, const std::byte* from, std::size_t bytes) {
-  if (bytes > 0 && to != from) std::memmove(to, from, bytes);
-}
+/// Up to here one stage and one synchronisation beat looking at who lies in shared memory.
+constexpr std::size_t kSmallBytes = std::size_t{64} << 10;
+/// From here a result that is written apart from its summands goes past the caches, which would
+/// have to fetch its lines only to overwrite them. In place it is the other way round: the lines
+/// are there already, and streaming made an all_reduce of 16 MiB three times slower.
+constexpr std::size_t kStreamBytes = std::size_t{8} << 20;
 
 }  // namespace
 
@@ -75,10 +39,6 @@ bool Engine::is_small(std::size_t bytes) const {
 }
 
 void Engine::run(const Operation& operation, bool worker) {
-  struct Running {
-    Group& group;
-    ~Running() { group.end(); }
-  };
   group_->wait_as_worker(worker);
   input_ = output_ = {};
   if (!is_small(operation.bytes())) {
@@ -119,10 +79,6 @@ void Engine::dispatch(const Operation& operation) {
 }
 
 std::shared_ptr<const Buffer> Engine::allocate(std::int64_t bytes) {
-  struct Running {
-    Group& group;
-    ~Running() { group.end(); }
-  };
   Operation operation;
   operation.what = {.kind = Kind::kAllocate, .count = bytes};
   group_->wait_as_worker(false);
@@ -145,20 +101,6 @@ bool Engine::reachable(Place Post::*place, const Found& mine) {
     at_[at] = mine.buffer->ranks[at]->data() + theirs.offset;
   }
   return true;
-}
-
-/// write(c) fills this rank's stage with chunk c, read(c) uses the stages of all ranks (age 1); the
-/// next chunk is written before the last one is read, so there is one synchronisation a chunk.
-template <class Write, class Read>
-void Engine::pipeline(std::size_t stages, const Write& write, const Read& read) {
-  write(0);
-  group_->sync();
-  for (std::size_t c = 1; c < stages; ++c) {
-    write(c);
-    read(c - 1);
-    group_->sync();
-  }
-  if (stages > 0) read(stages - 1);
 }
 
 void Engine::all_reduce(const Operation& operation, int receiver) {
@@ -368,64 +310,6 @@ void Engine::broadcast(const Operation& operation) {
       copy_bytes(operation.output + chunk.begin, group_->stage(root, 1), chunk.size());
   };
   pipeline(stages_for(bytes, kStageBytes), write, read);
-}
-
-/// The ranks show each other what they send first: only then do all know the number of chunks, and
-/// each rank that its own view of the sizes is the senders'.
-void Engine::all_to_all(const Operation& operation) {
-  const auto own = static_cast<std::size_t>(rank_);
-  const auto world = static_cast<std::size_t>(world_);
-  copy_bytes(group_->stage(rank_, 0),
-             reinterpret_cast<const std::byte*>(operation.sent_counts.data()),
-             world * sizeof(std::int64_t));
-  group_->sync();
-  std::vector<std::int64_t> sent(world * world);  // by sender, then receiver
-  for (std::size_t r = 0; r < world; ++r) {
-    copy_bytes(reinterpret_cast<std::byte*>(&sent[r * world]),
-               group_->stage(static_cast<int>(r), 1), world * sizeof(std::int64_t));
-    if (sent[r * world + own] != operation.counts[r]) {
-      group_->fail(trainhost::Failure::kRun, "the ranks disagree on what is sent",
-                   std::to_string(operation.counts[r]) + " elements from rank " + std::to_string(r),
-                   std::to_string(sent[r * world + own]) + " elements");
-    }
-  }
-  const auto sent_by = [&](std::size_t r) {
-    return std::span<const std::int64_t>(sent).subspan(r * world, world);
-  };
-  copy_bytes(operation.output + offset_of(operation.counts, rank_, operation),
-             operation.input + offset_of(operation.sent_counts, rank_, operation),
-             bytes_of(operation.counts[own], operation));
-  if (reachable(&Post::input, input_)) {
-    for (std::size_t r = 0; r < world; ++r) {
-      if (r == own) continue;
-      copy_bytes(operation.output + offset_of(operation.counts, static_cast<int>(r), operation),
-                 at_[r] + offset_of(sent_by(r), rank_, operation),
-                 bytes_of(operation.counts[r], operation));
-    }
-    return group_->sync();
-  }
-  const std::size_t share = kStageBytes / world / 64 * 64;
-  const auto write = [&](std::size_t c) {
-    for (std::size_t r = 0; r < world; ++r) {
-      const Range chunk = chunk_of(bytes_of(operation.sent_counts[r], operation), c, share);
-      const std::size_t begin = offset_of(operation.sent_counts, static_cast<int>(r), operation);
-      if (r != own) {
-        copy_bytes(group_->stage(rank_, 0) + r * share, operation.input + begin + chunk.begin,
-                   chunk.size());
-      }
-    }
-  };
-  const auto read = [&](std::size_t c) {
-    for (std::size_t r = 0; r < world; ++r) {
-      const Range chunk = chunk_of(bytes_of(operation.counts[r], operation), c, share);
-      const std::size_t begin = offset_of(operation.counts, static_cast<int>(r), operation);
-      if (r != own) {
-        copy_bytes(operation.output + begin + chunk.begin,
-                   group_->stage(static_cast<int>(r), 1) + own * share, chunk.size());
-      }
-    }
-  };
-  pipeline(stages_for(largest(sent, operation), share), write, read);
 }
 
 }  // namespace cpu

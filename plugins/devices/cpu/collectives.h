@@ -43,9 +43,22 @@ class Engine {
   void all_gather(const Operation& operation);
   void broadcast(const Operation& operation);
   void all_to_all(const Operation& operation);
+  std::vector<std::int64_t> show_what_is_sent(const Operation& operation);
 
+  /// write(c) fills this rank's stage with chunk c, read(c) uses the stages of all ranks (age 1);
+  /// the next chunk is written before the last one is read, so there is one synchronisation a
+  /// chunk.
   template <class Write, class Read>
-  void pipeline(std::size_t stages, const Write& write, const Read& read);
+  void pipeline(std::size_t stages, const Write& write, const Read& read) {
+    write(0);
+    group_->sync();
+    for (std::size_t c = 1; c < stages; ++c) {
+      write(c);
+      read(c - 1);
+      group_->sync();
+    }
+    if (stages > 0) read(stages - 1);
+  }
   bool reachable(Place Post::*place, const Found& mine);
   bool is_small(std::size_t bytes) const;
 

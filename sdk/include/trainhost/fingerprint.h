@@ -9,6 +9,8 @@
 // "none" in one that does not include the CUDA headers; the host accepts both.
 #pragma once
 
+#include <cstddef>  // for the standard library's own macros
+
 #include "trainhost/abi_hash.h"  // generated: TRAINHOST_ABI_HASH, of the SDK's declarations
 
 #if __has_include(<torch/headeronly/version.h>) && !defined(TRAINHOST_NO_LIBTORCH)

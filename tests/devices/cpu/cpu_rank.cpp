@@ -31,11 +31,11 @@ struct Rank {
   std::string folder;
   int rank, world;
   trainhost::AbortSignal abort;
-  FileStore store{folder, 20};
+  FileStore store{folder, 60};
   std::unique_ptr<trainhost::Device> device = cpu::make_device();
   std::unique_ptr<trainhost::DeviceSession> session{};
 
-  std::unique_ptr<Communicator> group(const std::string& name, double timeout_seconds = 20) {
+  std::unique_ptr<Communicator> group(const std::string& name, double timeout_seconds = 60) {
     session = device->open(0, {.threads = 1, .timeout_seconds = timeout_seconds, .abort = abort});
     return session->communicator(store, name, rank, world);
   }
@@ -51,9 +51,9 @@ std::string error_of(const Body& body) {
   return "no error";
 }
 
-std::string operations(Rank& rank, std::int64_t largest) {
+std::string operations(Rank& rank, const std::vector<std::int64_t>& sizes) {
   const auto group = rank.group("operations");
-  scenarios::check_operations(*group, largest);
+  scenarios::check_operations(*group, sizes);
   scenarios::check_asynchronous(*group);
   return "ok";
 }
@@ -171,8 +171,8 @@ trainhost::AbortSignal abort_signal(const std::string& folder) {
 
 int main(int, char** argv) {
   const std::map<std::string, std::function<std::string(Rank&)>> scenarios = {
-      {"operations", [](Rank& rank) { return operations(rank, 65537); }},
-      {"large", [](Rank& rank) { return operations(rank, 1 << 20); }},
+      {"operations", [](Rank& rank) { return operations(rank, scenarios::kUsualSizes); }},
+      {"large", [](Rank& rank) { return operations(rank, {1 << 20}); }},
       {"mismatch", mismatch},
       {"missing", missing},
       {"endless", endless},

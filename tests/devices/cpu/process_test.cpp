@@ -12,7 +12,7 @@ TEST_CASE("ranks as processes: every operation gives the reference's bits") {
   for (const std::string& said : Processes("operations", world).said()) CHECK(said == "ok");
 }
 
-TEST_CASE("ranks as processes: a million elements of every kind", "[slow]") {
+TEST_CASE("ranks as processes: vectors of many chunks", "[slow]") {
   const int world = GENERATE(2, 3);
   CAPTURE(world);
   for (const std::string& said : Processes("large", world).said()) CHECK(said == "ok");

@@ -19,7 +19,7 @@
 
 class Processes {
  public:
-  Processes(const std::string& scenario, int world) : store_(make_folder(), 20) {
+  Processes(const std::string& scenario, int world) : store_(make_folder(), 60) {
     const std::string program =
         (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "cpu_rank").string();
     for (int rank = 0; rank < world; ++rank) {

@@ -20,8 +20,9 @@ TEST_CASE("ranks as threads: every operation gives the reference's bits") {
   const int world = GENERATE(1, 2, 3, 4);
   CAPTURE(world);
   Threads ranks(world);
-  for (const std::string& error :
-       ranks.run([](Communicator& group) { scenarios::check_operations(group, 65537); })) {
+  for (const std::string& error : ranks.run([](Communicator& group) {
+         scenarios::check_operations(group, scenarios::kUsualSizes);
+       })) {
     CHECK(error == "");
   }
 }

@@ -12,7 +12,7 @@
 
 class Threads {
  public:
-  explicit Threads(int world, double timeout_seconds = 20)
+  explicit Threads(int world, double timeout_seconds = 60)
       : options_{.threads = 1,
                  .timeout_seconds = timeout_seconds,
                  .abort = trainhost::AbortSignal(word_)} {
