@@ -110,7 +110,7 @@ TEST_CASE("a checkpoint of two ranks goes on with one") {
   const auto whole = bench.losses_of("whole", {ranks(2)});
   bench.losses_of("parts", {ranks(2), "train.max_steps=6"});
   const Ended ended =
-      run({"resume", bench.folder / "parts", "train.max_steps=0", ranks(1), "strategy=single"},
+      run({"resume", bench.folder / "parts", "train.max_steps=0", "devices=1", "strategy=single"},
           bench.folder.path());
   INFO(ended.output);
   REQUIRE(ended.code == 0);
