@@ -16,7 +16,7 @@ return {
     layer_dims = { 64, 32, 16 },
     aggregator = "bi",
     dropout = 0.1,
-    pretrain = { epochs = 60 },
+    pretrain = { epochs = 100 },
   },
   data = {
     dir = "data/amazon-book",

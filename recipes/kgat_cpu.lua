@@ -17,7 +17,7 @@ return {
     aggregator = "bi",
     dropout = 0.1,
     kg_batch = 2048,
-    pretrain = { epochs = 60 },
+    pretrain = { epochs = 100 },
   },
   data = {
     dir = "data/dbbook2014",

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
+#include <c10/util/Exception.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -14,7 +15,6 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "host/checkpoint/files.h"
 #include "trainhost/error.h"
 
 namespace trainhost::checkpoint {
@@ -43,16 +43,17 @@ const char* type_name(at::ScalarType type) {
                .what = std::string("cannot store tensors of type ") + c10::toString(type)});
 }
 
-std::string header_text(const std::vector<NamedTensor>& tensors,
+std::string header_text(const std::vector<TensorHeader>& tensors,
                         const std::map<std::string, std::string>& metadata) {
   nlohmann::ordered_json header;
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::int64_t offset = 0;
-  for (const auto& [name, tensor] : tensors) {
-    const auto bytes = static_cast<std::int64_t>(tensor.nbytes());
-    header[name] = {{"dtype", type_name(tensor.scalar_type())},
-                    {"shape", tensor.sizes().vec()},
-                    {"data_offsets", {offset, offset + bytes}}};
+  for (const TensorHeader& tensor : tensors) {
+    std::int64_t bytes = static_cast<std::int64_t>(c10::elementSize(tensor.dtype));
+    for (const std::int64_t size : tensor.shape) bytes *= size;
+    header[tensor.name] = {{"dtype", type_name(tensor.dtype)},
+                           {"shape", tensor.shape},
+                           {"data_offsets", {offset, offset + bytes}}};
     offset += bytes;
   }
   std::string text = header.dump();
@@ -80,19 +81,39 @@ std::int64_t checked_bytes(const std::vector<std::int64_t>& shape, std::size_t e
 
 }  // namespace
 
+SafetensorsWriter::SafetensorsWriter(const std::string& path, std::vector<TensorHeader> tensors,
+                                     const std::map<std::string, std::string>& metadata)
+    : tensors_(std::move(tensors)), file_(path) {
+  const std::string header = header_text(tensors_, metadata);
+  const std::uint64_t length = header.size();
+  file_.write(&length, sizeof(length));
+  file_.write(header.data(), header.size());
+}
+
+void SafetensorsWriter::append(const at::Tensor& tensor) {
+  TORCH_CHECK(next_ < tensors_.size() && tensor.sizes() == tensors_[next_].shape &&
+                  tensor.scalar_type() == tensors_[next_].dtype,
+              "a tensor does not follow the headers of its safetensors file");
+  ++next_;
+  const at::Tensor data = tensor.detach().to(at::kCPU).contiguous();
+  file_.write(data.const_data_ptr(), data.nbytes());
+}
+
+WrittenFile SafetensorsWriter::finish() {
+  TORCH_CHECK(next_ == tensors_.size(), "a safetensors file lacks tensors");
+  file_.commit();
+  return {file_.bytes(), file_.crc32()};
+}
+
 WrittenFile write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
                               const std::map<std::string, std::string>& metadata) {
-  const std::string header = header_text(tensors, metadata);
-  NewFile file(path);
-  std::uint64_t length = header.size();
-  file.write(&length, sizeof(length));
-  file.write(header.data(), header.size());
-  for (const NamedTensor& named : tensors) {
-    const at::Tensor data = named.tensor.to(at::kCPU).contiguous();
-    file.write(data.const_data_ptr(), data.nbytes());
+  std::vector<TensorHeader> headers;
+  for (const auto& [name, tensor] : tensors) {
+    headers.push_back({name, tensor.scalar_type(), tensor.sizes().vec()});
   }
-  file.commit();
-  return {file.bytes(), file.crc32()};
+  SafetensorsWriter writer(path, std::move(headers), metadata);
+  for (const NamedTensor& named : tensors) writer.append(named.tensor);
+  return writer.finish();
 }
 
 SafetensorsReader::SafetensorsReader(const std::string& path) : path_(path) {

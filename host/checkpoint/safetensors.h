@@ -16,12 +16,20 @@
 #include <string_view>
 #include <vector>
 
+#include "host/checkpoint/files.h"
+
 namespace trainhost::checkpoint {
 
-/// One tensor to be written: contiguous, on the CPU or a device.
+/// A tensor that is to be written, before it is at hand.
+struct TensorHeader {
+  std::string name;
+  at::ScalarType dtype = at::kFloat;
+  std::vector<std::int64_t> shape;
+};
+
 struct NamedTensor {
   std::string name;
-  at::Tensor tensor;
+  at::Tensor tensor;  ///< on the CPU or a device
 };
 
 /// What was written, for the manifest.
@@ -30,7 +38,23 @@ struct WrittenFile {
   std::uint32_t crc32 = 0;  ///< of the whole file (zlib's)
 };
 
-/// Writes and fsyncs a new file. Errors (a full disk too) remove what was written.
+/// Writes a file tensor by tensor, so that no more than one of them need be in memory. Errors (a
+/// full disk too) remove what was written; so does destruction before finish().
+class SafetensorsWriter {
+ public:
+  SafetensorsWriter(const std::string& path, std::vector<TensorHeader> tensors,
+                    const std::map<std::string, std::string>& metadata);
+  /// The next tensor, in the order of the headers.
+  void append(const at::Tensor& tensor);
+  WrittenFile finish();
+
+ private:
+  std::vector<TensorHeader> tensors_;
+  std::size_t next_ = 0;
+  NewFile file_;
+};
+
+/// The same for tensors that are all at hand.
 WrittenFile write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
                               const std::map<std::string, std::string>& metadata);
 

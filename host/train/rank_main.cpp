@@ -41,7 +41,8 @@ int check_plugin(const char* file, const char* name) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 4 && std::strcmp(argv[1], "--check-plugin") == 0) return check_plugin(argv[2], argv[3]);
+  if (argc == 4 && std::strcmp(argv[1], "--check-plugin") == 0)
+    return check_plugin(argv[2], argv[3]);
   // The parent tells ranks to stop through the control page; a terminal's Ctrl-C is not for them.
   std::signal(SIGINT, SIG_IGN);
   std::signal(SIGTERM, SIG_IGN);

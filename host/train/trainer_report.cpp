@@ -14,6 +14,22 @@
 namespace trainhost::train {
 namespace {
 
+/// In the order of StrategySession::full_parameters.
+std::vector<checkpoint::TensorHeader> tensor_headers(const ModelSpec& spec) {
+  std::vector<checkpoint::TensorHeader> headers;
+  for (const UnitSpec& unit : spec.units) {
+    for (const ParameterSpec& parameter : unit.parameters) {
+      headers.push_back({unit.name + "." + parameter.name, parameter.dtype, parameter.shape});
+    }
+  }
+  for (const UnitSpec& unit : spec.units) {
+    for (const BufferSpec& buffer : unit.buffers) {
+      headers.push_back({unit.name + "." + buffer.name, buffer.dtype, buffer.shape});
+    }
+  }
+  return headers;
+}
+
 constexpr double kLiveInterval = 0.1;  // seconds between events that only move the live line
 
 }  // namespace
@@ -89,20 +105,21 @@ void Trainer::report_step(int objective, std::int64_t steps, const StepTotals& t
   steps_since_report_ = 0;
 }
 
+/// The best model as other tools know it: one file, whole tensors, names like "layer1.W1".
 void Trainer::save_best(const Evaluation& evaluation) {
-  std::vector<checkpoint::NamedTensor> tensors;
-  // A name is stored with its unit, as safetensors users know it: "embedding.weight".
-  parts_.session.full_parameters(true, [&](const std::string& name, const at::Tensor& tensor) {
-    std::string key = name;
-    std::replace(key.begin(), key.end(), '/', '.');
-    // Written before the strategy takes the memory back, so the copy is needed only off the CPU.
-    tensors.push_back({key, tensor.detach()});
-  });
-  if (parts_.host.rank() != 0 || parts_.run_directory.empty()) return;
   const std::filesystem::path folder = std::filesystem::path(parts_.run_directory) / "best";
-  std::filesystem::create_directories(folder);
-  checkpoint::write_safetensors((folder / "model.safetensors").string(), tensors,
-                                {{"format", "pt"}, {"model", parts_.plan.model.id}});
+  std::unique_ptr<checkpoint::SafetensorsWriter> writer;
+  if (parts_.host.rank() == 0) {
+    std::filesystem::create_directories(folder);
+    writer = std::make_unique<checkpoint::SafetensorsWriter>(
+        (folder / "model.safetensors").string(), tensor_headers(parts_.spec),
+        std::map<std::string, std::string>{{"format", "pt"}, {"model", parts_.plan.model.id}});
+  }
+  parts_.session.full_parameters(true, [&](const std::string&, const at::Tensor& tensor) {
+    if (writer) writer->append(tensor);
+  });
+  if (!writer) return;
+  writer->finish();
   nlohmann::ordered_json text;
   text["epoch"] = position_.epoch;
   text["global_step"] = global_step();

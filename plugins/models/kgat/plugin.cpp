@@ -27,9 +27,9 @@ TRAINHOST_MODEL_PLUGIN(kgat::KgatModel, "kgat", "0.1.0", R"json({
     {"name": "kg_lr", "type": "number", "optional": true, "exclusive_min": 0,
      "help": "learning rate of the knowledge-graph objective; default optimizer.lr"},
     {"name": "pretrain", "type": "table", "help": "BPR-MF embeddings to start from", "options": [
-      {"name": "epochs", "type": "int", "default": 60, "min": 0, "help": "0: start from Xavier"},
-      {"name": "lr", "type": "number", "default": 0.05, "exclusive_min": 0},
-      {"name": "l2", "type": "number", "default": 0.01, "min": 0}]},
+      {"name": "epochs", "type": "int", "default": 100, "min": 0, "help": "0: start from Xavier"},
+      {"name": "lr", "type": "number", "default": 0.1, "exclusive_min": 0},
+      {"name": "l2", "type": "number", "default": 0.03, "min": 0}]},
     {"name": "ks", "type": "list<int>", "default": [20, 40, 60, 80, 100], "min": 1, "max": 1000,
      "max_items": 16, "help": "cut-offs of the metrics; the first one is watched"},
     {"name": "validation", "type": "number", "default": 0.1, "min": 0, "max": 0.9,
