@@ -46,6 +46,7 @@ class RankHost : public Host {
   void training_has_begun() { training_ = true; }
   telemetry::EventWriter& events() { return events_; }
   int stop_signal() const { return control_.stop_signal(); }
+  std::uint64_t heartbeat(int control_slot) const { return control_.heartbeat(control_slot); }
   /// Throws when the run is being ended; for waits outside collectives.
   void check_still_wanted() const;
 

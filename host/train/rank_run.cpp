@@ -43,6 +43,38 @@ std::string cache_directory() {
   return (text("HOME").empty() ? "/tmp" : text("HOME")) + "/.cache/trainhost";
 }
 
+/// The heart of the rank that prepares, watched by those that wait for it. Preparing may take hours, so
+/// there is no time-out of the whole; every Host::progress is a beat.
+class Heartbeat {
+ public:
+  Heartbeat(const RankHost& host, const launch::RankEnvironment& environment)
+      : host_(host),
+        // Under a foreign launcher each rank has a control page of its own: nothing to watch.
+        watched_(environment.control_slot == environment.local_rank) {}
+
+  void check() {
+    if (!watched_) return;
+    const std::uint64_t beat = host_.heartbeat(0);
+    if (beat != last_) {
+      last_ = beat;
+      since_ = now();
+    } else if (now() - since_ > kPatience) {
+      throw Error(Failure::kRankLost,
+                  {.where = "preparing the data",
+                   .what = "rank 0 has not reported progress for " +
+                           std::to_string(static_cast<int>(kPatience)) + " s",
+                   .fix = "see log.txt for what it was doing"});
+    }
+  }
+
+ private:
+  static constexpr double kPatience = 300;  // seconds
+  const RankHost& host_;
+  const bool watched_;
+  std::uint64_t last_ = 0;
+  double since_ = now();
+};
+
 /// One rank of each machine prepares, the others wait on its heartbeat and come after it.
 void prepare(Model& model, RunStore& store, RankHost& host,
              const launch::RankEnvironment& environment) {
@@ -53,7 +85,11 @@ void prepare(Model& model, RunStore& store, RankHost& host,
     model.prepare(true);
     store.set(key, "yes");
   } else {
-    store.wait(key, [&] { host.check_still_wanted(); });
+    Heartbeat heartbeat(host, environment);
+    store.wait(key, [&] {
+      host.check_still_wanted();
+      heartbeat.check();
+    });
     model.prepare(false);
   }
   if (host.rank() == 0) host.events().phase_end("data", now() - begin);
