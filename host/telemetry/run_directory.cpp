@@ -9,6 +9,8 @@
 #include <cstring>
 #include <ctime>
 #include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "trainhost/error.h"
 
@@ -136,6 +138,22 @@ void RunDirectory::add_metrics(std::string_view json) {
   std::fputc('\n', metrics_.get());
 }
 
+void RunDirectory::forget_metrics_after(std::int64_t step) {
+  const std::string path = path_ + "/metrics.jsonl";
+  std::string kept;
+  std::ifstream lines(path);
+  for (std::string line; std::getline(lines, line);) {
+    const auto entry = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    const auto at = entry.is_object() ? entry.find("step") : entry.end();
+    // A line that was cut when the run was killed goes too.
+    if (!entry.is_object() || at == entry.end() || !at->is_number_integer()) continue;
+    if (at->get<std::int64_t>() <= step) kept += line + "\n";
+  }
+  metrics_.reset();
+  write_atomically(path, kept);
+  metrics_ = open_for_append("metrics.jsonl");
+}
+
 void RunDirectory::log(std::string_view text) {
   if (logged_bytes_ > kMostLogBytes) return;
   const std::string stamp = time_text();
@@ -151,18 +169,22 @@ void RunDirectory::flush() {
   std::fflush(log_.get());
 }
 
+std::int64_t checkpoint_step(const std::string& folder) {
+  const std::string name = fs::path(folder).filename().string();
+  if (name.rfind("step-", 0) != 0) return -1;
+  std::int64_t step = -1;
+  const char* end = name.data() + name.size();
+  const auto [stop, wrong] = std::from_chars(name.data() + 5, end, step);
+  return wrong == std::errc() && stop == end ? step : -1;
+}
+
 std::string newest_checkpoint(const std::string& run_directory) {
   std::string newest;
-  long long newest_step = -1;
+  std::int64_t newest_step = -1;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(run_directory + "/checkpoints", error)) {
-    const std::string name = entry.path().filename().string();
-    if (name.rfind("step-", 0) != 0) continue;
-    long long step = -1;
-    const char* end = name.data() + name.size();
-    const auto [stop, wrong] = std::from_chars(name.data() + 5, end, step);
-    if (wrong != std::errc() || stop != end || step <= newest_step) continue;
-    if (!fs::exists(entry.path() / "manifest.json", error)) continue;
+    const std::int64_t step = checkpoint_step(entry.path().string());
+    if (step <= newest_step || !fs::exists(entry.path() / "manifest.json", error)) continue;
     newest_step = step;
     newest = fs::absolute(entry.path()).lexically_normal().string();
   }

@@ -4,6 +4,7 @@
 // the ranks. Owner: the parent of rank 0. Threads and ranks: the parent's only thread.
 #pragma once
 
+#include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -29,6 +30,8 @@ class RunDirectory {
   void write_summary(const std::string& json) const;
   /// Appends a line to metrics.jsonl.
   void add_metrics(std::string_view json);
+  /// Drops the lines of steps after `step`: a run that goes on from there writes them again.
+  void forget_metrics_after(std::int64_t step);
   /// Appends a line with the time to log.txt. Rank output beyond a bound is dropped, with a note.
   void log(std::string_view text);
   /// Hands what was added to the kernel; a `tail -f` then sees it.
@@ -47,6 +50,9 @@ class RunDirectory {
   File metrics_, log_;
   std::size_t logged_bytes_ = 0;
 };
+
+/// The N of a folder named step-N; -1 for another name.
+std::int64_t checkpoint_step(const std::string& folder);
 
 /// The newest whole checkpoint of a run: the folder checkpoints/step-N with the largest N that
 /// holds a manifest.json; "" where there is none.

@@ -164,3 +164,25 @@ TEST_CASE("what rank 0 sums up itself wins, unless it is no object") {
     }
   }
 }
+
+TEST_CASE("a run that goes on writes the steps after its checkpoint once") {
+  const Scratch scratch;
+  {
+    RunDirectory directory = RunDirectory::create_at(scratch / "run");
+    directory.write_plan("{}");
+    for (int step = 1; step <= 9; ++step) {
+      directory.add_metrics(json{{"step", step}, {"loss", 0.5}}.dump());
+    }
+    directory.add_metrics("{\"step\": 10, \"lo");  // cut by a kill
+  }
+  RunDirectory directory = RunDirectory::open(scratch / "run");
+  directory.forget_metrics_after(checkpoint_step("any/checkpoints/step-4"));
+  directory.add_metrics(json{{"step", 5}}.dump());
+  directory.flush();
+  std::istringstream lines(read(scratch / "run/metrics.jsonl"));
+  std::vector<int> steps;
+  for (std::string line; std::getline(lines, line);) steps.push_back(json::parse(line)["step"]);
+  CHECK(steps == std::vector<int>{1, 2, 3, 4, 5});
+  CHECK(checkpoint_step("step-12x") == -1);
+  CHECK(checkpoint_step("best") == -1);
+}
