@@ -18,8 +18,8 @@ return {
   },
   devices = "auto",
   strategy = "ddp",
-  optimizer = { "adam", lr = 5e-3 },
-  train = { epochs = 12, batch = 1024, eval_every = 3, seed = 42 },
+  optimizer = { "adam", lr = 1e-3 },
+  train = { epochs = 10, batch = 1024, eval_every = 2, seed = 42 },
   -- The batch is divided among the ranks, so one rank and four train alike.
   scaling = { batch = scale.global, lr = scale.linear },
 }

@@ -43,8 +43,8 @@ std::string cache_directory() {
   return (text("HOME").empty() ? "/tmp" : text("HOME")) + "/.cache/trainhost";
 }
 
-/// The heart of the rank that prepares, watched by those that wait for it. Preparing may take hours, so
-/// there is no time-out of the whole; every Host::progress is a beat.
+/// The heart of the rank that prepares, watched by those that wait for it. Preparing may take
+/// hours, so there is no time-out of the whole; every Host::progress is a beat.
 class Heartbeat {
  public:
   Heartbeat(const RankHost& host, const launch::RankEnvironment& environment)
@@ -59,11 +59,10 @@ class Heartbeat {
       last_ = beat;
       since_ = now();
     } else if (now() - since_ > kPatience) {
-      throw Error(Failure::kRankLost,
-                  {.where = "preparing the data",
-                   .what = "rank 0 has not reported progress for " +
-                           std::to_string(static_cast<int>(kPatience)) + " s",
-                   .fix = "see log.txt for what it was doing"});
+      throw Error(Failure::kRankLost, {.where = "preparing the data",
+                                       .what = "rank 0 has not reported progress for " +
+                                               std::to_string(static_cast<int>(kPatience)) + " s",
+                                       .fix = "see log.txt for what it was doing"});
     }
   }
 

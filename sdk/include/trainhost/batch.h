@@ -10,7 +10,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <memory>
 #include <string>
 #include <vector>
 
