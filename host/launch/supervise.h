@@ -48,7 +48,7 @@ struct StartedRank {
 
 struct SupervisionLimits {
   double stopped_seconds = 30;  ///< a rank may be stopped (SIGSTOP) so long
-  double grace_seconds = 5;     ///< for the other ranks to end after one has failed
+  double grace_seconds = 2;     ///< for the other ranks to end after one has failed
 };
 
 /// Why a run failed: the one report, and its parts.
