@@ -23,7 +23,7 @@ return {
   devices = { "cpu", count = 1 },
   strategy = "ddp",
   optimizer = { "adam", lr = 1e-2 },
-  train = { epochs = 3, batch = 12, seed = 5, log_every = 1, timeout = 5 },
+  train = { epochs = 3, batch = 12, seed = 5, log_every = 1 },
   scaling = { batch = scale.global },
 }
 )";
@@ -129,7 +129,7 @@ TEST_CASE("a rank that fails ends the run with one report") {
                Case{"segv", 5, "SIGSEGV"}, Case{"stop", 5, "SIGSTOP"}, Case{"hang", 5, "rank 1"},
                Case{"poison", 1, "no longer finite"});
   const Ended ended =
-      run(bench.with("run", {ranks(2), "train.timeout=2", std::string("model.fault=") + fault,
+      run(bench.with("run", {ranks(2), "train.timeout=6", std::string("model.fault=") + fault,
                              "model.fault_rank=1"}),
           bench.folder.path());
   INFO(fault << "\n" << ended.output);
