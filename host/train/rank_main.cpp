@@ -18,7 +18,7 @@ namespace {
 using namespace trainhost;
 
 /// Tensors of tens of megabytes come and go in each step. Left alone, malloc maps and unmaps each
-/// of them, and the kernel clears every page anew: a third of a KGAT step.
+/// of them, and the kernel clears every page anew: 7 % of a KGAT step of 204,000 nodes.
 void keep_freed_memory() {
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, -1);

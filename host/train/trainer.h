@@ -33,7 +33,7 @@ class Trainer {
     DeviceSession& device;
     Communicator& communicator;
     StrategySession& session;
-    std::string run_directory;  ///< "" on ranks that do not write
+    std::string run_directory;  ///< the same on every rank
   };
 
   explicit Trainer(const Parts& parts);

@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -89,6 +90,29 @@ TEST_CASE("single and ddp of one rank end in the same bits") {
   CHECK(checkpoint_bytes(bench.folder / "ddp") == checkpoint_bytes(bench.folder / "single"));
   bench.losses_of("other", {"train.seed=6"});
   CHECK(checkpoint_bytes(bench.folder / "ddp") != checkpoint_bytes(bench.folder / "other"));
+}
+
+TEST_CASE("clipping bounds the step by the norm it names") {
+  const Bench bench;
+  const Arguments step{"optimizer={\"sgd\",lr=1,momentum=0}", "train.max_steps=1", ranks(2)};
+  Arguments clipped = step, still = step;
+  clipped.push_back("train.clip_norm=0.01");
+  still.push_back("optimizer.lr=1e-30");
+  bench.losses_of("clipped", clipped);
+  bench.losses_of("still", still);
+  const auto after = checkpoint_bytes(bench.folder / "clipped");
+  double squares = 0;
+  for (const auto& [name, before] : checkpoint_bytes(bench.folder / "still")) {
+    if (name.rfind("parameter/", 0) != 0) continue;
+    for (std::size_t at = 0; at < before.size(); at += sizeof(float)) {
+      float old_value, new_value;
+      std::memcpy(&old_value, before.data() + at, sizeof(float));
+      std::memcpy(&new_value, after.at(name).data() + at, sizeof(float));
+      squares += std::pow(double{new_value} - old_value, 2);
+    }
+  }
+  // One step of plain SGD at rate 1 moves the parameters by the clipped gradient itself.
+  CHECK(std::sqrt(squares) == Approx(0.01).epsilon(1e-3));
 }
 
 TEST_CASE("a run resumed in the middle of an epoch ends in the same bits") {

@@ -75,10 +75,7 @@ void Buckets::begin_step(int objective) {
 
 void Buckets::reduce_as_they_fill() {
   const std::lock_guard lock(mutex_);
-  for (Bucket& bucket : buckets_) {
-    bucket.arrived = 0;
-    bucket.issued = false;
-  }
+  for (Bucket& bucket : buckets_) bucket.arrived = 0;
   next_ = 0;
   reducing_ = true;
 }
@@ -108,7 +105,6 @@ void Buckets::reduce_the_rest() {
 }
 
 void Buckets::issue(Bucket& bucket) {
-  bucket.issued = true;
   if (communicator_.world() == 1) return;
   bucket.work = communicator_.all_reduce(bucket.values, ReduceOp::kSum, Traffic::kStrategy);
 }

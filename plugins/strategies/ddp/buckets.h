@@ -48,7 +48,6 @@ class Buckets {
     at::Tensor sum;                // exact numerics: the micro-batches reduced so far
     std::int64_t expected = 0;     // gradients
     std::int64_t arrived = 0;      // in this backward
-    bool issued = false;
     trainhost::WorkHandle work;
   };
 
