@@ -1,12 +1,13 @@
 #include "host/checkpoint/checkpoint.h"
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <utility>
 
 #include "host/checkpoint/files.h"
-#include "host/checkpoint/manifest.h"
+#include "host/checkpoint/run_checkpoints.h"
 #include "host/checkpoint/safetensors.h"
 #include "trainhost/error.h"
 #include "trainhost/flat_layout.h"
@@ -20,8 +21,8 @@ std::string shard_name(int rank) { return "rank-" + std::to_string(rank) + ".saf
 std::string index_name(int rank) { return "rank-" + std::to_string(rank) + ".json"; }
 
 [[noreturn]] void refuse(const std::string& where, const std::string& what,
-                         const std::string& expected = "", const std::string& got = "",
-                         const std::string& fix = "take an earlier checkpoint") {
+                         const std::string& expected, const std::string& got,
+                         const std::string& fix = "take another checkpoint") {
   throw Error(Failure::kUser,
               {.where = where, .what = what, .expected = expected, .got = got, .fix = fix});
 }
@@ -32,7 +33,7 @@ ShardIndex write_shard(const fs::path& folder, const std::vector<StateSlice>& st
   index.file.name = shard_name(rank);
   std::vector<NamedTensor> tensors;
   for (const StateSlice& slice : state) {
-    if (slice.replicated && rank != 0) continue;
+    if ((slice.replicated && rank != 0) || slice.data.numel() == 0) continue;
     const std::string key = slice.name + "@" + std::to_string(slice.offset);
     tensors.push_back({key, slice.data});
     index.pieces.push_back({slice.name, slice.shape, c10::toString(slice.data.scalar_type()),
@@ -53,36 +54,64 @@ Manifest merge(const fs::path& folder, const Position& position, const Identity&
     ShardIndex index = shard_index_from_json(read_text_file(path, kMaxManifest), path);
     manifest.files.push_back(index.file);
     manifest.pieces.insert(manifest.pieces.end(), index.pieces.begin(), index.pieces.end());
-    fs::remove(path);
+    remove_tree(path);
+  }
+  const std::string problem = problem_of(manifest.pieces);
+  if (!problem.empty()) {
+    throw Error(Failure::kPlugin, {.where = "strategy '" + identity.strategy + "'",
+                                   .what = "its state is not whole over all ranks",
+                                   .expected = "each element of a logical tensor on one rank, or "
+                                               "replicated",
+                                   .got = problem,
+                                   .fix = "see StrategySession::state in trainhost/strategy.h"});
   }
   return manifest;
+}
+
+void write_all(const std::string& folder, const std::string& partial,
+               const std::vector<StateSlice>& state, const Position& position,
+               const Identity& identity, int rank, int world, const Barrier& barrier) {
+  if (rank == 0) make_empty_folder(partial);
+  barrier();
+  const ShardIndex index = write_shard(partial, state, rank);
+  write_text_file(partial + "/" + index_name(rank), to_json(index), NewFile::Durability::kFleeting);
+  barrier();
+  if (rank == 0) {
+    const Manifest manifest = merge(partial, position, identity, world);
+    write_text_file(partial + "/" + kManifestName, to_json(manifest));
+    put_in_place(partial, folder);
+    remove_tree(partial);
+  }
+  barrier();
 }
 
 /// The shards of a checkpoint, opened and verified once each.
 class Shards {
  public:
-  Shards(fs::path folder, const Manifest& manifest) : folder_(std::move(folder)) {
+  Shards(std::string folder, const Manifest& manifest) : folder_(std::move(folder)) {
     for (const ManifestFile& file : manifest.files) files_[file.name] = &file;
   }
 
+  /// `name`: one that the manifest lists.
   const SafetensorsReader& open(const std::string& name) {
     auto& reader = readers_[name];
     if (reader) return *reader;
-    const auto found = files_.find(name);
-    const std::string path = (folder_ / name).string();
-    if (found == files_.end()) refuse(path, "the manifest does not list this file");
-    reader = std::make_unique<SafetensorsReader>(path);
-    if (reader->bytes() != found->second->bytes || reader->crc32() != found->second->crc32) {
-      refuse(path, "the file is not the one that was written",
-             std::to_string(found->second->bytes) + " bytes, CRC-32 " +
-                 std::to_string(found->second->crc32),
-             std::to_string(reader->bytes()) + " bytes, CRC-32 " + std::to_string(reader->crc32()));
+    const ManifestFile& file = *files_.at(name);
+    reader = std::make_unique<SafetensorsReader>(folder_ + "/" + name);
+    const std::uint32_t crc = reader->crc32();
+    if (reader->bytes() != file.bytes || crc != file.crc32) {
+      refuse(reader->path(), "the file is not the one that was written",
+             text(file.bytes, file.crc32), text(reader->bytes(), crc));
     }
     return *reader;
   }
 
  private:
-  const fs::path folder_;
+  static std::string text(std::int64_t bytes, std::uint32_t crc) {
+    return std::to_string(bytes) + " bytes, CRC-32 " + std::to_string(crc);
+  }
+
+  const std::string folder_;
   std::map<std::string, const ManifestFile*> files_;
   std::map<std::string, std::unique_ptr<SafetensorsReader>> readers_;
 };
@@ -94,85 +123,88 @@ std::int64_t copy_overlap(StateSlice& slice, const Piece& piece, Shards& shards)
   if (begin >= end) return 0;
   const SafetensorsReader& reader = shards.open(piece.file);
   const at::Tensor stored = reader.tensor(piece.key).view(-1);
-  if (stored.numel() != piece.count) {
-    refuse(reader.path(), "tensor '" + piece.key + "' has another size than the manifest says",
-           std::to_string(piece.count), std::to_string(stored.numel()));
+  if (stored.numel() != piece.count || c10::toString(stored.scalar_type()) != piece.dtype) {
+    refuse(reader.path(), "tensor '" + piece.key + "' is not the one the manifest tells of",
+           std::to_string(piece.count) + " of " + piece.dtype,
+           std::to_string(stored.numel()) + " of " + c10::toString(stored.scalar_type()));
   }
   slice.data.narrow(0, begin - slice.offset, end - begin)
       .copy_(stored.narrow(0, begin - piece.offset, end - begin));
+  reader.release(piece.key);
   return end - begin;
 }
 
-void fill(StateSlice& slice, const std::vector<const Piece*>& pieces, Shards& shards,
-          const std::string& folder) {
+void fill(StateSlice& slice, const std::vector<const Piece*>& pieces, Shards& shards) {
   std::int64_t filled = 0;
-  for (const Piece* piece : pieces) {
-    if (piece->shape != slice.shape) {
-      refuse(folder, "tensor '" + slice.name + "' has another shape in the checkpoint",
-             c10::str(at::IntArrayRef(slice.shape)), c10::str(at::IntArrayRef(piece->shape)),
-             "resume with the options the run was started with");
+  for (const Piece* piece : pieces) filled += copy_overlap(slice, *piece, shards);
+  // The pieces of a manifest make up whole tensors: what is not there is so altogether.
+  TORCH_CHECK(pieces.empty() || filled == slice.data.numel(), "a slice of '", slice.name,
+              "' lies outside its logical tensor");
+}
+
+/// What a resume cannot change. The checkpoint is in order, so no other one is offered.
+void check_identity(const std::string& path, const Identity& found, const Identity& expected) {
+  if (found.model != expected.model) {
+    refuse(path, "the checkpoint is of another model", expected.model, found.model,
+           "resume the run this checkpoint belongs to");
+  }
+  if (found.seed != expected.seed) {
+    refuse(path, "the checkpoint was made with another seed",
+           "train.seed = " + std::to_string(expected.seed), std::to_string(found.seed),
+           "the order of the data follows from the seed: resume with the run's own");
+  }
+}
+
+/// The pieces of each tensor, checked against what is to be filled from them.
+using PiecesByName = std::map<std::string, std::vector<const Piece*>>;
+PiecesByName pieces_for(const std::vector<StateSlice>& state, const Manifest& manifest,
+                        const std::string& path) {
+  PiecesByName by_name;
+  for (const Piece& piece : manifest.pieces) by_name[piece.name].push_back(&piece);
+  const std::string fix = "resume with the options the run was started with";
+  for (const StateSlice& slice : state) {
+    const auto found = by_name.find(slice.name);
+    if (found == by_name.end()) {
+      // A state that no update has made yet stays as it is made, and so does what has no elements.
+      const bool may_lack = slice.name.starts_with("optimizer/") || element_count(slice.shape) == 0;
+      if (!may_lack) {
+        refuse(path, "the checkpoint has no tensor '" + slice.name + "'",
+               c10::str(at::IntArrayRef(slice.shape)), "none", fix);
+      }
+    } else if (found->second.front()->shape != slice.shape) {
+      refuse(path, "tensor '" + slice.name + "' has another shape in the checkpoint",
+             c10::str(at::IntArrayRef(slice.shape)),
+             c10::str(at::IntArrayRef(found->second.front()->shape)), fix);
     }
-    filled += copy_overlap(slice, *piece, shards);
   }
-  // A state that never came to exist (no update yet) is not in the checkpoint: it stays as made.
-  const bool optional = slice.name.rfind("optimizer/", 0) == 0 && pieces.empty();
-  if (filled != slice.data.numel() && !optional) {
-    refuse(folder, "tensor '" + slice.name + "' is not whole in the checkpoint",
-           std::to_string(slice.data.numel()) + " elements", std::to_string(filled));
-  }
+  return by_name;
 }
 
 }  // namespace
 
 void save(const std::string& folder, std::vector<StateSlice> state, const Position& position,
           const Identity& identity, int rank, int world, const Barrier& barrier) {
-  const fs::path partial = folder + ".partial";
-  if (rank == 0) {
-    fs::remove_all(partial);
-    fs::create_directories(partial);
+  const std::string partial = folder + ".partial";
+  try {
+    write_all(folder, partial, state, position, identity, rank, world, barrier);
+  } catch (...) {
+    // On a full disk the rest of the run's files need the space.
+    if (rank == 0) remove_tree_quietly(partial);
+    throw;
   }
-  barrier();
-  const ShardIndex index = write_shard(partial, state, rank);
-  write_text_file((partial / index_name(rank)).string(), to_json(index));
-  barrier();
-  if (rank == 0) {
-    const Manifest manifest = merge(partial, position, identity, world);
-    write_text_file((partial / "manifest.json").string(), to_json(manifest));
-    sync_folder(partial.string());
-    fs::remove_all(folder);
-    fs::rename(partial, folder);
-    sync_folder(fs::path(folder).parent_path().string());
-  }
-  barrier();
 }
 
 Loaded load(const std::string& folder, std::vector<StateSlice>& state, const Identity& expected) {
-  const std::string path = (fs::path(folder) / "manifest.json").string();
-  const Manifest manifest = manifest_from_json(read_text_file(path, kMaxManifest), path);
-  if (manifest.identity.model != expected.model) {
-    refuse(path, "the checkpoint is of another model", expected.model, manifest.identity.model,
-           "resume the run this checkpoint belongs to");
-  }
-  std::map<std::string, std::vector<const Piece*>> by_name;
-  for (const Piece& piece : manifest.pieces) by_name[piece.name].push_back(&piece);
-  Shards shards(folder, manifest);
-  for (StateSlice& slice : state) fill(slice, by_name[slice.name], shards, folder);
+  const std::string path = folder + "/" + kManifestName;
+  Manifest manifest;
+  with_advice(folder, [&] { manifest = check(folder); });
+  check_identity(path, manifest.identity, expected);
+  PiecesByName pieces = pieces_for(state, manifest, path);
+  with_advice(folder, [&] {
+    Shards shards(folder, manifest);
+    for (StateSlice& slice : state) fill(slice, pieces[slice.name], shards);
+  });
   return {manifest.position, manifest.identity};
-}
-
-void remove_old(const std::string& checkpoints_folder, std::int64_t keep) {
-  std::vector<std::pair<std::int64_t, fs::path>> found;
-  for (const auto& entry : fs::directory_iterator(checkpoints_folder)) {
-    const std::string name = entry.path().filename().string();
-    if (name.rfind("step-", 0) != 0 || name.size() > 24) continue;
-    const std::string digits = name.substr(5);
-    if (digits.empty() || digits.find_first_not_of("0123456789") != std::string::npos) continue;
-    found.emplace_back(std::stoll(digits), entry.path());
-  }
-  std::sort(found.begin(), found.end());
-  for (std::size_t i = 0; i + static_cast<std::size_t>(keep) < found.size(); ++i) {
-    fs::remove_all(found[i].second);
-  }
 }
 
 }  // namespace trainhost::checkpoint

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -9,66 +10,141 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <future>
+#include <vector>
 
 #include "trainhost/error.h"
 
 namespace trainhost::checkpoint {
+namespace {
 
-std::uint32_t crc32_of(const void* data, std::int64_t bytes) {
-  return static_cast<std::uint32_t>(
-      crc32_z(0, static_cast<const Bytef*>(data), static_cast<z_size_t>(bytes)));
+namespace fs = std::filesystem;
+
+// Written at once, and then handed to the disk, which works while the next one is copied.
+constexpr std::size_t kChunk = std::size_t{8} << 20;
+// A thread costs as much as the CRC of this many bytes, about.
+constexpr std::size_t kWorthAThread = std::size_t{1} << 20;
+constexpr std::size_t kReadBuffer = std::size_t{1} << 18;
+
+std::string partial_name(const std::string& path) { return path + ".partial"; }
+std::string replaced_name(const std::string& path) { return path + ".replaced"; }
+
+std::string megabytes(double bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f MB", bytes / 1e6);
+  return text;
 }
 
-NewFile::NewFile(std::string path)
+std::string free_space(const std::string& path) {
+  struct statvfs disk = {};
+  if (::statvfs(fs::path(path).parent_path().c_str(), &disk) != 0) return "";
+  return megabytes(static_cast<double>(disk.f_bavail) * static_cast<double>(disk.f_frsize)) +
+         " free on that file system";
+}
+
+std::string fix_for(int error) {
+  if (error == ENOSPC || error == EDQUOT) {
+    return "free some space or choose another folder with --run-dir; what was saved before is "
+           "untouched";
+  }
+  if (error == EFBIG) {
+    return "raise the limit on the size of files (ulimit -f); what was saved before is untouched";
+  }
+  return "check that the folder exists and may be written";
+}
+
+[[noreturn]] void fail_at(const std::string& path, const std::string& what, int error) {
+  throw Error(Failure::kRun, {.where = path,
+                              .what = what + ": " + std::strerror(error),
+                              .expected = "",
+                              .got = error == ENOSPC || error == EDQUOT ? free_space(path) : "",
+                              .fix = fix_for(error)});
+}
+
+bool exists(const std::string& path) {
+  struct stat status = {};
+  return ::lstat(path.c_str(), &status) == 0;
+}
+
+}  // namespace
+
+std::uint32_t crc32_of(const void* data, std::int64_t bytes, std::uint32_t before) {
+  if (bytes == 0) return before;  // an empty tensor has no address, which zlib takes for a start
+  return static_cast<std::uint32_t>(
+      crc32_z(before, static_cast<const Bytef*>(data), static_cast<z_size_t>(bytes)));
+}
+
+NewFile::NewFile(std::string path, std::int64_t expected_bytes)
     : path_(std::move(path)),
-      fd_(::open((path_ + ".partial").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {
+      expected_bytes_(expected_bytes),
+      fd_(::open(partial_name(path_).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {
   if (fd_ < 0) fail("create", errno);
 }
 
 NewFile::~NewFile() {
   if (fd_ >= 0) ::close(fd_);
-  if (!committed_) ::unlink((path_ + ".partial").c_str());
+  if (!committed_) ::unlink(partial_name(path_).c_str());
 }
 
 void NewFile::write(const void* data, std::size_t bytes) {
-  if (bytes == 0) return;  // an empty tensor has no address, which zlib takes for a fresh start
-  const char* next = static_cast<const char*>(data);
-  std::size_t left = bytes;
-  while (left > 0) {
-    const ssize_t done = ::write(fd_, next, std::min(left, std::size_t{64} << 20));
-    if (done < 0 && errno == EINTR) continue;
-    if (done < 0) fail("write", errno);
-    next += done;
-    left -= static_cast<std::size_t>(done);
+  // Both policies: where no thread can be had, get() computes it here.
+  std::future<std::uint32_t> crc = std::async(
+      bytes >= kWorthAThread ? std::launch::async | std::launch::deferred : std::launch::deferred,
+      crc32_of, data, static_cast<std::int64_t>(bytes), crc32_);
+  for (std::size_t at = 0; at < bytes; at += kChunk) {
+    write_chunk(static_cast<const char*>(data) + at, std::min(kChunk, bytes - at));
   }
-  crc32_ = static_cast<std::uint32_t>(crc32_z(crc32_, static_cast<const Bytef*>(data), bytes));
-  bytes_ += static_cast<std::int64_t>(bytes);
+  crc32_ = crc.get();
 }
 
-void NewFile::commit() {
-  if (::fsync(fd_) != 0) fail("write", errno);
+void NewFile::write_chunk(const char* data, std::size_t bytes) {
+  while (bytes > 0) {
+    const ssize_t done = ::write(fd_, data, bytes);
+    if (done < 0 && errno == EINTR) continue;
+    if (done < 0) fail("write", errno);
+    data += done;
+    bytes -= static_cast<std::size_t>(done);
+    bytes_ += done;
+  }
+  // Only a hint; errors of the disk come with fsync.
+  if (bytes_ - handed_over_ >= static_cast<std::int64_t>(kChunk)) {
+    ::sync_file_range(fd_, handed_over_, bytes_ - handed_over_, SYNC_FILE_RANGE_WRITE);
+    handed_over_ = bytes_;
+  }
+}
+
+void NewFile::commit(Durability durability) {
+  if (durability == Durability::kDurable && ::fsync(fd_) != 0) fail("write", errno);
   const int closed = ::close(fd_);
   fd_ = -1;
   if (closed != 0) fail("write", errno);
-  if (::rename((path_ + ".partial").c_str(), path_.c_str()) != 0) fail("rename", errno);
+  if (::rename(partial_name(path_).c_str(), path_.c_str()) != 0) fail("rename", errno);
   committed_ = true;
 }
 
 void NewFile::fail(const std::string& doing, int error) const {
-  const bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
-  if (fd_ < 0) ::unlink((path_ + ".partial").c_str());
-  throw Error(Failure::kRun,
-              {.where = path_,
-               .what = "cannot " + doing + " the file: " + std::strerror(error),
-               .fix = full ? "free some space or choose another folder with --run-dir; what was "
-                             "saved before is untouched"
-                           : "check that the folder exists and may be written"});
+  const bool full = error == ENOSPC || error == EDQUOT;
+  // Asked before what was written goes: that is what the disk had.
+  const std::string left = full ? free_space(path_) : "";
+  if (fd_ < 0) ::unlink(partial_name(path_).c_str());
+  const bool known = (full || error == EFBIG) && expected_bytes_ > 0;
+  const auto megabytes_of = [](std::int64_t bytes) {
+    return megabytes(static_cast<double>(bytes));
+  };
+  throw Error(Failure::kRun, {.where = path_,
+                              .what = "cannot " + doing + " the file: " + std::strerror(error),
+                              .expected = known ? "room for " + megabytes_of(expected_bytes_) : "",
+                              .got = (known ? megabytes_of(bytes_) + " were written" : "") +
+                                     (left.empty() ? "" : (known ? ", " : "") + left),
+                              .fix = fix_for(error)});
 }
 
-void write_text_file(const std::string& path, std::string_view text) {
-  NewFile file(path);
+void write_text_file(const std::string& path, std::string_view text,
+                     NewFile::Durability durability) {
+  NewFile file(path, static_cast<std::int64_t>(text.size()));
   file.write(text.data(), text.size());
-  file.commit();
+  file.commit(durability);
 }
 
 std::string read_text_file(const std::string& path, std::int64_t limit) {
@@ -77,14 +153,20 @@ std::string read_text_file(const std::string& path, std::int64_t limit) {
   if (fd < 0 || ::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size > limit) {
     const std::string reason = fd < 0                     ? std::strerror(errno)
                                : !S_ISREG(status.st_mode) ? "no regular file"
-                                                          : "too large";
+                                                          : "a larger one";
     if (fd >= 0) ::close(fd);
-    throw Error(Failure::kUser, {.where = path, .what = "cannot read the file: " + reason});
+    throw Error(Failure::kUser,
+                {.where = path,
+                 .what = "cannot read the file",
+                 .expected = "a file of at most " + std::to_string(limit) + " bytes",
+                 .got = reason,
+                 .fix = "check the name and that it may be read"});
   }
   std::string text(static_cast<std::size_t>(status.st_size), '\0');
   std::size_t have = 0;
   while (have < text.size()) {
     const ssize_t got = ::read(fd, text.data() + have, text.size() - have);
+    if (got < 0 && errno == EINTR) continue;
     if (got <= 0) break;
     have += static_cast<std::size_t>(got);
   }
@@ -93,11 +175,88 @@ std::string read_text_file(const std::string& path, std::int64_t limit) {
   return text;
 }
 
+std::uint32_t crc32_of_file(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  std::uint32_t crc = 0;
+  ssize_t got = fd < 0 ? -1 : 0;
+  std::vector<char> buffer(kReadBuffer);
+  while (fd >= 0) {
+    got = ::read(fd, buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    crc = crc32_of(buffer.data(), got, crc);
+  }
+  const int error = errno;
+  if (fd >= 0) ::close(fd);
+  if (got < 0) {
+    throw Error(
+        Failure::kUser,
+        {.where = path, .what = std::string("cannot read the file: ") + std::strerror(error)});
+  }
+  return crc;
+}
+
+void make_folder(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) fail_at(path, "cannot make the folder", error.value());
+}
+
+void make_empty_folder(const std::string& path) {
+  remove_tree(path);
+  make_folder(path);
+}
+
+void remove_tree(const std::string& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) fail_at(path, "cannot remove", error.value());
+}
+
+void remove_tree_quietly(const std::string& path) noexcept {
+  std::error_code ignored;
+  fs::remove_all(path, ignored);
+}
+
 void sync_folder(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;
-  ::fsync(fd);
+  if (fd < 0) fail_at(path, "cannot open the folder", errno);
+  const int error = ::fsync(fd) == 0 ? 0 : errno;
   ::close(fd);
+  // Some network file systems know no fsync of folders; their renames are durable by themselves.
+  if (error != 0 && error != EINVAL && error != ENOTSUP) {
+    fail_at(path, "cannot write the folder", error);
+  }
+}
+
+void rename_path(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) fail_at(from, "cannot rename it to " + to, errno);
+}
+
+void put_in_place(const std::string& partial, const std::string& target) {
+  sync_folder(partial);
+  if (!exists(target)) {
+    rename_path(partial, target);
+  } else if (::renameat2(AT_FDCWD, partial.c_str(), AT_FDCWD, target.c_str(), RENAME_EXCHANGE) !=
+             0) {
+    if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) {
+      fail_at(partial, "cannot exchange it with " + target, errno);
+    }
+    rename_path(target, replaced_name(target));
+    rename_path(partial, target);
+    rename_path(replaced_name(target), partial);
+  }
+  sync_folder(fs::path(target).parent_path().string());
+}
+
+void recover_replaced(const std::string& target) {
+  const std::string replaced = replaced_name(target);
+  if (!exists(replaced)) return;
+  if (exists(target)) {
+    remove_tree(replaced);
+  } else {
+    rename_path(replaced, target);
+  }
 }
 
 }  // namespace trainhost::checkpoint

@@ -1,7 +1,9 @@
 // The manifest of a checkpoint and the index each rank writes of its shard, as JSON.
 //
-// Errors: from_json throws Error (Failure::kUser) naming the file for any document that to_json
-// would not have written; file names in it are plain names, never paths.
+// The manifest ends with the CRC-32 of all the text before it, so that no flipped bit in a position
+// goes unnoticed. Errors: from_json throws Error (Failure::kUser) naming the file for any document
+// that to_json would not have written; file names in it are plain names, never paths; the pieces
+// make up whole tensors.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +11,12 @@
 #include <string_view>
 #include <vector>
 
-#include "host/checkpoint/checkpoint.h"
+#include "host/checkpoint/position.h"
 
 namespace trainhost::checkpoint {
 
 inline constexpr std::int64_t kMaxManifest = std::int64_t{256} << 20;
+inline constexpr const char* kManifestName = "manifest.json";
 
 struct ManifestFile {
   std::string name;
@@ -41,6 +44,9 @@ struct Manifest {
   std::vector<ManifestFile> files;
   std::vector<Piece> pieces;
 };
+
+/// What is wrong with pieces that do not make up whole tensors, each element once; "" for nothing.
+std::string problem_of(const std::vector<Piece>& pieces);
 
 std::string to_json(const ShardIndex& index);
 std::string to_json(const Manifest& manifest);

@@ -22,17 +22,25 @@ namespace {
 
 using nlohmann::json;
 
+constexpr std::int64_t kChunk = std::int64_t{1} << 20;        // in memory at once for the CRC
 constexpr std::int64_t kMaxHeader = std::int64_t{100} << 20;  // the format's own bound
 
-constexpr std::array<std::pair<const char*, at::ScalarType>, 9> kTypes = {{{"F64", at::kDouble},
-                                                                           {"F32", at::kFloat},
-                                                                           {"F16", at::kHalf},
-                                                                           {"BF16", at::kBFloat16},
-                                                                           {"I64", at::kLong},
-                                                                           {"I32", at::kInt},
-                                                                           {"U8", at::kByte},
-                                                                           {"I8", at::kChar},
-                                                                           {"BOOL", at::kBool}}};
+constexpr std::array<std::pair<const char*, at::ScalarType>, 15> kTypes = {
+    {{"F64", at::kDouble},
+     {"F32", at::kFloat},
+     {"F16", at::kHalf},
+     {"BF16", at::kBFloat16},
+     {"F8_E5M2", at::kFloat8_e5m2},
+     {"F8_E4M3", at::kFloat8_e4m3fn},
+     {"I64", at::kLong},
+     {"I32", at::kInt},
+     {"I16", at::kShort},
+     {"I8", at::kChar},
+     {"U64", at::kUInt64},
+     {"U32", at::kUInt32},
+     {"U16", at::kUInt16},
+     {"U8", at::kByte},
+     {"BOOL", at::kBool}}};
 
 const char* type_name(at::ScalarType type) {
   for (const auto& [name, known] : kTypes) {
@@ -43,14 +51,26 @@ const char* type_name(at::ScalarType type) {
                .what = std::string("cannot store tensors of type ") + c10::toString(type)});
 }
 
+std::int64_t bytes_of(const TensorHeader& tensor) {
+  auto bytes = static_cast<std::int64_t>(c10::elementSize(tensor.dtype));
+  for (const std::int64_t size : tensor.shape) bytes *= size;
+  return bytes;
+}
+
+/// Of all the data, for the words about a full disk.
+std::int64_t bytes_of(const std::vector<TensorHeader>& tensors) {
+  std::int64_t bytes = 0;
+  for (const TensorHeader& tensor : tensors) bytes += bytes_of(tensor);
+  return bytes;
+}
+
 std::string header_text(const std::vector<TensorHeader>& tensors,
                         const std::map<std::string, std::string>& metadata) {
   nlohmann::ordered_json header;
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::int64_t offset = 0;
   for (const TensorHeader& tensor : tensors) {
-    std::int64_t bytes = static_cast<std::int64_t>(c10::elementSize(tensor.dtype));
-    for (const std::int64_t size : tensor.shape) bytes *= size;
+    const std::int64_t bytes = bytes_of(tensor);
     header[tensor.name] = {{"dtype", type_name(tensor.dtype)},
                            {"shape", tensor.shape},
                            {"data_offsets", {offset, offset + bytes}}};
@@ -67,7 +87,7 @@ std::string header_text(const std::vector<TensorHeader>& tensors,
                                .what = "not a readable safetensors file: " + what,
                                .expected = expected,
                                .got = got,
-                               .fix = "take another copy of the file, or an earlier checkpoint"});
+                               .fix = "take another copy of the file"});
 }
 
 /// Σ checked products: the bytes of a shape, or -1 where that does not fit.
@@ -83,7 +103,7 @@ std::int64_t checked_bytes(const std::vector<std::int64_t>& shape, std::size_t e
 
 SafetensorsWriter::SafetensorsWriter(const std::string& path, std::vector<TensorHeader> tensors,
                                      const std::map<std::string, std::string>& metadata)
-    : tensors_(std::move(tensors)), file_(path) {
+    : tensors_(std::move(tensors)), file_(path, bytes_of(tensors_)) {
   const std::string header = header_text(tensors_, metadata);
   const std::uint64_t length = header.size();
   file_.write(&length, sizeof(length));
@@ -162,7 +182,7 @@ void SafetensorsReader::parse() {
   const std::int64_t data_bytes = size_ - data_begin;
   for (const auto& [name, value] : header.items()) {
     if (name == "__metadata__") continue;
-    Entry entry{at::kFloat, {}, 0};
+    Entry entry{at::kFloat, {}, 0, 0};
     std::int64_t begin = 0, end = 0;
     try {
       const auto type = value.at("dtype").get<std::string>();
@@ -183,7 +203,29 @@ void SafetensorsReader::parse() {
              std::to_string(begin) + " to " + std::to_string(end));
     }
     entry.begin = data_begin + begin;
+    entry.end = data_begin + end;
     entries_.emplace(name, std::move(entry));
+  }
+  check_packed(data_begin);
+}
+
+/// The format has neither gaps nor tensors that share bytes.
+void SafetensorsReader::check_packed(std::int64_t data_begin) const {
+  std::vector<std::pair<std::int64_t, std::int64_t>> ranges;
+  for (const auto& [name, entry] : entries_) ranges.emplace_back(entry.begin, entry.end);
+  std::sort(ranges.begin(), ranges.end());
+  std::int64_t reached = data_begin;
+  for (const auto& [begin, end] : ranges) {
+    if (begin != reached) {
+      broken(path_, "its tensors overlap or leave a gap",
+             "a tensor at byte " + std::to_string(reached - data_begin),
+             "one at " + std::to_string(begin - data_begin));
+    }
+    reached = end;
+  }
+  if (reached != size_) {
+    broken(path_, "there is something after its last tensor", std::to_string(reached) + " bytes",
+           std::to_string(size_));
   }
 }
 
@@ -206,6 +248,25 @@ std::vector<std::string> SafetensorsReader::names() const {
   return names;
 }
 
-std::uint32_t SafetensorsReader::crc32() const { return crc32_of(data_, size_); }
+void SafetensorsReader::release(std::int64_t begin, std::int64_t end) const {
+  static const std::int64_t page = ::sysconf(_SC_PAGESIZE);
+  begin = begin / page * page;
+  if (end > begin) ::madvise(const_cast<char*>(data_) + begin, end - begin, MADV_DONTNEED);
+}
+
+void SafetensorsReader::release(const std::string& name) const {
+  const auto found = entries_.find(name);
+  if (found != entries_.end()) release(found->second.begin, found->second.end);
+}
+
+std::uint32_t SafetensorsReader::crc32() const {
+  std::uint32_t crc = 0;
+  for (std::int64_t at = 0; at < size_; at += kChunk) {
+    const std::int64_t end = std::min(size_, at + kChunk);
+    crc = crc32_of(data_ + at, end - at, crc);
+    release(at, end);
+  }
+  return crc;
+}
 
 }  // namespace trainhost::checkpoint

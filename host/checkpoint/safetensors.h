@@ -69,8 +69,11 @@ class SafetensorsReader {
   /// A view of the mapping (a copy where the file leaves it misaligned). Throws where there is no
   /// such tensor.
   at::Tensor tensor(const std::string& name) const;
+  /// Gives the memory of a tensor back that has been read; it may be read again.
+  void release(const std::string& name) const;
   std::vector<std::string> names() const;
   const std::string& path() const { return path_; }
+  /// Of the whole file, through a few megabytes of memory.
   std::uint32_t crc32() const;
   std::int64_t bytes() const { return size_; }
 
@@ -78,9 +81,11 @@ class SafetensorsReader {
   struct Entry {
     at::ScalarType dtype;
     std::vector<std::int64_t> shape;
-    std::int64_t begin;  // of the data in the file
+    std::int64_t begin, end;  // of the data in the file
   };
   void parse();
+  void check_packed(std::int64_t data_begin) const;
+  void release(std::int64_t begin, std::int64_t end) const;
 
   std::string path_;
   const char* data_ = nullptr;

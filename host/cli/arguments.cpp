@@ -16,8 +16,9 @@ namespace {
 
 constexpr std::size_t kMaxWorlds = 64;
 
-const std::vector<std::string> kCommands = {"describe", "resume", "plugins", "check-plugin",
-                                            "recipes",  "help",   "version"};
+const std::vector<std::string> kCommands = {"describe", "prove",        "resume",
+                                            "plugins",  "check-plugin", "recipes",
+                                            "doctor",   "help",         "version"};
 
 constexpr const char* kHelp = R"(trainhost trains a model on many devices, as a Lua recipe says.
 
@@ -25,9 +26,11 @@ Usage:
   trainhost RECIPE [key=value…] [--run-dir DIR] [--plugin FILE]…   train
   trainhost resume RUN [key=value…]        go on from the newest checkpoint of a run directory
   trainhost describe RECIPE [key=value…]   what a run would do, a column for each number of ranks
+  trainhost prove RECIPE [key=value…]      show that every strategy gives the same bits
   trainhost recipes                        list the installed recipes; `recipes copy NAME` takes one
   trainhost plugins                        list devices, strategies and models, and why others are not
   trainhost check-plugin FILE              check a plugin before using it
+  trainhost doctor                         what this machine has, what is missing, how to get it
   trainhost COMMAND --help                 more about a command
   trainhost --version
 
@@ -145,6 +148,41 @@ Arguments parse_describe(const std::vector<std::string>& words) {
   return out;
 }
 
+std::int64_t positive(std::int64_t value, const char* option, std::int64_t most) {
+  if (value >= 1 && value <= most) return value;
+  refuse(std::string(option) + " does not fit: " + std::to_string(value),
+         "give a number from 1 to " + std::to_string(most));
+}
+
+Arguments parse_prove(const std::vector<std::string>& words) {
+  ProveArguments out;
+  ::CLI::App app(
+      "Trains a few steps under every strategy with exact sums, and compares parameters, optimizer "
+      "states and losses bit for bit; exit code 1 where they differ.",
+      "trainhost prove");
+  app.footer("Example:\n  trainhost prove quickstart --world 4 --steps 5");
+  add_recipe(app, out.recipe, out.overrides);
+  app.add_option("--world", out.world, "Ranks (default 2)")->type_name("N");
+  app.add_option("--steps", out.steps, "Steps of each objective (default 3)")->type_name("K");
+  add_plugins(app, out.plugins);
+  app.add_flag("--json", out.json, "For scripts");
+  if (auto text = parse(app, words)) return *text;
+  check_overrides(out.overrides);
+  positive(out.world, "--world", 64);
+  positive(out.steps, "--steps", 1000);
+  return out;
+}
+
+Arguments parse_doctor(const std::vector<std::string>& words) {
+  DoctorArguments out;
+  ::CLI::App app("Says what this machine has, what is missing, and how to get it.",
+                 "trainhost doctor");
+  add_plugins(app, out.plugins);
+  app.add_flag("--json", out.json, "For scripts");
+  if (auto text = parse(app, words)) return *text;
+  return out;
+}
+
 Arguments parse_resume(const std::vector<std::string>& words) {
   ResumeArguments out;
   ::CLI::App app("Goes on from the newest whole checkpoint of a run.", "trainhost resume");
@@ -154,6 +192,9 @@ Arguments parse_resume(const std::vector<std::string>& words) {
       ->type_name("");
   app.add_option("key=value", out.overrides, "What to change: train.epochs, data.dir, devices, …")
       ->type_name("");
+  app.add_option("--checkpoint", out.checkpoint,
+                 "Go on from this one, such as step-120, instead of the newest")
+      ->type_name("NAME");
   add_plugins(app, out.plugins);
   if (auto text = parse(app, words)) return *text;
   check_overrides(out.overrides);
@@ -212,7 +253,9 @@ Arguments parse_arguments(const std::vector<std::string>& words) {
   if (first == "--help" || first == "-h" || first == "help") return Text{kHelp};
   if (first == "--version" || first == "version") return Text{"trainhost " TRAINHOST_VERSION "\n"};
   if (first == "describe") return parse_describe(rest);
+  if (first == "prove") return parse_prove(rest);
   if (first == "resume") return parse_resume(rest);
+  if (first == "doctor") return parse_doctor(rest);
   if (first == "plugins") return parse_plugins(rest);
   if (first == "check-plugin") return parse_check_plugin(rest);
   if (first == "recipes") return parse_recipes(rest);

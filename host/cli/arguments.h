@@ -24,8 +24,21 @@ struct DescribeArguments {
   std::vector<std::string> plugins;
   bool json = false;
 };
+struct ProveArguments {
+  std::string recipe;
+  std::vector<std::string> overrides;
+  std::int64_t world = 2;
+  std::int64_t steps = 3;  ///< of each objective
+  std::vector<std::string> plugins;
+  bool json = false;
+};
+struct DoctorArguments {
+  std::vector<std::string> plugins;
+  bool json = false;
+};
 struct ResumeArguments {
   std::string run_directory;
+  std::string checkpoint;  ///< its folder's name or path; "": the newest whole one
   std::vector<std::string> overrides;
   std::vector<std::string> plugins;
 };
@@ -48,8 +61,9 @@ struct Text {
   std::string text;
 };
 
-using Arguments = std::variant<RunArguments, DescribeArguments, ResumeArguments, PluginsArguments,
-                               CheckPluginArguments, RecipesArguments, Text>;
+using Arguments =
+    std::variant<RunArguments, DescribeArguments, ProveArguments, ResumeArguments, PluginsArguments,
+                 CheckPluginArguments, RecipesArguments, DoctorArguments, Text>;
 
 /// `words`: argv without the program. Throws Error (kUser) on anything wrong, with "did you mean".
 Arguments parse_arguments(const std::vector<std::string>& words);

@@ -1,11 +1,12 @@
 #include <fmt/format.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "host/cli/commands.h"
 #include "host/cli/installed_files.h"
+#include "host/cli/memory_file.h"
 #include "host/cli/run_audience.h"
 #include "host/cli/run_banner.h"
+#include "host/cli/run_events.h"
 #include "host/launch/launch.h"
 #include "host/telemetry/evaluation_table.h"
 #include "host/telemetry/text_layout.h"
@@ -25,12 +26,7 @@ launch::LaunchOptions launch_options(const PreparedRun& run, const std::string& 
   out.resume = run.resume;
   out.foreign = run.foreign;
   out.limits.stopped_seconds = run.plan.train.timeout;
-  out.devices.clear();
-  if (run.ranks_are_threads) {
-    out.devices.push_back(run.placement.indices);
-  } else {
-    for (const int index : run.placement.indices) out.devices.push_back({index});
-  }
+  out.devices = rank_devices(run);
   return out;
 }
 
@@ -107,13 +103,16 @@ void report_ending(const Ending& ending, const telemetry::RunRecord& record,
 
 int execute(const PreparedRun& run, telemetry::RunDirectory directory) {
   const double began = steady_seconds();
+  directory.lock();
   directory.write_plan(recipe::plan_to_json(run.plan));
   telemetry::Console console(process_screen());
   console.banner(run_banner(run, directory.path()));
   directory.log(fmt::format("trainhost {}: {}, {}", TRAINHOST_VERSION, run.plan.recipe_file,
                             run.placement.chain));
   telemetry::RunRecord record(run_facts(run));
-  RunAudience audience(console, record, &directory);
+  if (!run.resume.empty()) record.take(0, telemetry::Checkpoint{.path = run.resume});
+  telemetry::TensorBoardWriter events = begin_events(run, directory);
+  RunAudience audience(console, record, &directory, &events);
   try {
     const Ending ending =
         launch::launch(launch_options(run, directory.plan_file(), directory.path()), audience);
@@ -121,7 +120,7 @@ int execute(const PreparedRun& run, telemetry::RunDirectory directory) {
     const telemetry::RunOutcome outcome = run_outcome(ending, seconds);
     directory.log("the run ended: " + outcome.outcome +
                   (outcome.error.empty() ? "" : ": " + outcome.error));
-    directory.flush();
+    audience.flush();
     directory.write_summary(record.summary(outcome));
     report_ending(ending, record, directory.path(), seconds, console);
     return ending.exit_code;
@@ -139,17 +138,11 @@ int execute(const PreparedRun& run, telemetry::RunDirectory directory) {
 
 int execute_placed_rank(const PreparedRun& run, const std::string& run_directory) {
   // Only rank 0 has a run directory; this one's plan lives as long as its process.
-  const int plan = memfd_create("trainhost-plan", MFD_CLOEXEC);
-  const std::string text = recipe::plan_to_json(run.plan);
-  const launch::Descriptor owner(plan);
-  if (plan < 0 || write(plan, text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
-    throw Error(Failure::kRun, {.where = "launch", .what = "cannot hand the plan to the rank"});
-  }
-  const std::string plan_file = fmt::format("/proc/{}/fd/{}", getpid(), plan);
+  const MemoryFile plan("plan.json", recipe::plan_to_json(run.plan));
   telemetry::Console console(process_screen());
   telemetry::RunRecord record(run_facts(run));
-  RunAudience audience(console, record, nullptr);
-  const Ending ending = launch::launch(launch_options(run, plan_file, run_directory), audience);
+  RunAudience audience(console, record, nullptr, nullptr);
+  const Ending ending = launch::launch(launch_options(run, plan.path(), run_directory), audience);
   console.finish();
   if (ending.failure) console.error(ending.failure->text);
   return ending.exit_code;

@@ -1,6 +1,7 @@
 #include "host/cli/prepared_run.h"
 
 #include "host/cli/installed_files.h"
+#include "host/launch/control.h"
 
 namespace trainhost::cli {
 namespace {
@@ -18,6 +19,24 @@ const plugins::PluginInfo* find_device(plugins::Catalog& catalog, const std::str
     why_not = error.text().what;
     return nullptr;
   }
+}
+
+// Several ranks on each device, where the strategy has an option for that and the recipe sets it.
+void share_devices(launch::Placement& placement, const plugins::PluginInfo* strategy,
+                   const Value& options) {
+  if (strategy == nullptr || strategy->ranks_option.empty()) return;
+  const Value* value = options.find(strategy->ranks_option);
+  const auto* ranks = value == nullptr ? nullptr : std::get_if<std::int64_t>(&value->data);
+  if (ranks == nullptr || *ranks <= 1) return;
+  if (*ranks * placement.ranks() > launch::kMaxLocalRanks) {
+    throw Error(Failure::kUser, {.where = value->position.text(),
+                                 .what = "too many ranks on one machine",
+                                 .expected = "at most " + std::to_string(launch::kMaxLocalRanks),
+                                 .got = std::to_string(*ranks * placement.ranks())});
+  }
+  std::vector<int> shared;
+  for (const int index : placement.indices) shared.insert(shared.end(), *ranks, index);
+  placement.indices = std::move(shared);
 }
 
 }  // namespace
@@ -65,6 +84,7 @@ PreparedRun place_run(const recipe::RunPlan& base, plugins::Catalog& catalog) {
                                  .cores = launch::usable_cores(),
                                  .foreign_local_rank = out.foreign ? out.foreign->local_rank : -1},
                                 device_prober(catalog, out.libtorch.folder));
+  share_devices(out.placement, strategy, base.strategy.options);
   return out;
 }
 
@@ -76,6 +96,13 @@ recipe::World world_of(const PreparedRun& run) {
                   : 1;
   out.cpus = launch::usable_cores();
   out.device = run.placement.device_kind;
+  return out;
+}
+
+std::vector<std::vector<int>> rank_devices(const PreparedRun& run) {
+  if (run.ranks_are_threads) return {run.placement.indices};
+  std::vector<std::vector<int>> out;
+  for (const int index : run.placement.indices) out.push_back({index});
   return out;
 }
 

@@ -36,6 +36,9 @@ PreparedRun place_run(const recipe::RunPlan& base, plugins::Catalog& catalog);
 /// The world that the placement gives.
 recipe::World world_of(const PreparedRun& run);
 
+/// Device indices by rank process, as LaunchOptions::devices wants them.
+std::vector<std::vector<int>> rank_devices(const PreparedRun& run);
+
 /// Takes the plan of that world, and puts the placement's results into it.
 void finish_plan(PreparedRun& run, recipe::RunPlan plan, plugins::Catalog& catalog);
 

@@ -2,6 +2,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "host/checkpoint/run_checkpoints.h"
 #include "host/cli/commands.h"
 #include "host/cli/resume_overrides.h"
 
@@ -44,10 +45,16 @@ void enter(const std::string& folder) {
   }
 }
 
+// A path counts from where the user is.
+std::string checkpoint_name(const std::string& written) {
+  return written.find('/') == std::string::npos ? written : fs::absolute(written).string();
+}
+
 }  // namespace
 
 int resume_command(const ResumeArguments& arguments) {
   telemetry::RunDirectory directory = telemetry::RunDirectory::open(arguments.run_directory);
+  const std::string wanted = checkpoint_name(arguments.checkpoint);
   plugins::Catalog catalog(plugins::SearchPath::standard(arguments.plugins));
   catalog.require_named_files();
   recipe::RunPlan plan = apply_resume_overrides(
@@ -59,17 +66,21 @@ int resume_command(const ResumeArguments& arguments) {
   change_strategy(plan, arguments.overrides, catalog);
 
   PreparedRun run = place_run(plan, catalog);
-  run.resume = telemetry::newest_checkpoint(directory.path());
-  if (run.resume.empty()) {
-    throw Error(Failure::kUser, {.where = directory.path() + "/checkpoints",
-                                 .what = "there is no whole checkpoint to go on from",
-                                 .fix = "start the recipe again: trainhost " + plan.recipe_file});
+  const bool owner = !run.foreign || run.foreign->rank == 0;
+  if (owner) {
+    directory.lock();
+    checkpoint::tidy(directory.path());
   }
+  const checkpoint::Chosen chosen = checkpoint::choose(directory.path(), wanted);
+  run.resume = chosen.path;
   const recipe::World world = world_of(run);
   if (world.ranks != plan.ranks || world.nodes != plan.nodes) rescale(plan, world);
   finish_plan(run, std::move(plan), catalog);
   for (const std::string& text : catalog.warnings()) run.placement.warnings.push_back(text);
-  if (run.foreign && run.foreign->rank != 0) return execute_placed_rank(run, directory.path());
+  if (!owner) return execute_placed_rank(run, directory.path());
+  const std::string note = checkpoint::go_back_to(chosen, directory.path());
+  if (!note.empty()) run.placement.warnings.push_back(note);
+  directory.forget_metrics_after(chosen.manifest.position.total_steps());
   return execute(run, std::move(directory));
 }
 

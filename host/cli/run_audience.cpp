@@ -54,6 +54,7 @@ telemetry::Screen process_screen() {
 void RunAudience::event(int rank, const telemetry::Event& event) {
   const std::string metrics = record_.take(rank, event);
   if (directory_ != nullptr && !metrics.empty()) directory_->add_metrics(metrics);
+  if (events_ != nullptr) events_->take(event);
   log_event(rank, event);
   console_.take(rank, event, steady_seconds());
 }
@@ -102,7 +103,24 @@ void RunAudience::tick(bool resized) {
   lines_this_tick_ = 0;
   if (resized) console_.resize(terminal_width());
   console_.tick(steady_seconds());
-  if (directory_ != nullptr) directory_->flush();
+  flush();
+}
+
+void RunAudience::flush() {
+  if (directory_ != nullptr) {
+    directory_->flush();
+    warn(directory_->take_warning());
+  }
+  if (events_ != nullptr) {
+    events_->flush();
+    warn(events_->take_warning());
+  }
+}
+
+void RunAudience::warn(const std::string& text) {
+  if (text.empty()) return;
+  detail("warning: " + text);
+  console_.warning(text);
 }
 
 }  // namespace trainhost::cli

@@ -47,6 +47,27 @@ std::string indented(const std::string& text) {
   return out;
 }
 
+// "rank 3", or "ranks 0 to 3" where they are threads of one process that died.
+std::string who(const WatchedRank& rank, int said) {
+  if (rank.threads == 1 || rank.failed) return fmt::format("rank {}", said);
+  return fmt::format("the process of ranks {} to {}", rank.rank, rank.rank + rank.threads - 1);
+}
+
+// What the rank was doing, or each of the ranks of a process that died.
+std::string place_of(const WatchedRank& rank, const Control& control) {
+  if (rank.failed && !rank.failed->doing.empty()) return rank.failed->doing;
+  const std::string first = control.doing(rank.slot);
+  std::string all = fmt::format("rank {}: {}", rank.rank, first);
+  bool alike = true;
+  for (int thread = 1; thread < std::min(rank.threads, 8); ++thread) {
+    const std::string doing = control.doing(rank.slot + thread);
+    alike = alike && doing == first;
+    all += fmt::format("; rank {}: {}", rank.rank + thread, doing);
+  }
+  if (!alike && !rank.failed) return all;
+  return first.empty() ? "starting" : first;
+}
+
 // Ranks that others waited for in vain, and that had to be killed: where each was last seen.
 std::string missing_ranks(const WatchedRank& cause, const std::deque<WatchedRank>& ranks,
                           const Control& control) {
@@ -78,11 +99,9 @@ FailureReport report_failure(const WatchedRank& cause, const std::deque<WatchedR
   FailureReport out;
   out.rank = cause.failed && cause.failed->rank >= 0 ? cause.failed->rank : cause.rank;
   out.failure = failure_of(cause);
-  out.place = cause.failed && !cause.failed->doing.empty() ? cause.failed->doing
-                                                           : control.doing(cause.slot);
-  if (out.place.empty()) out.place = "starting";
+  out.place = place_of(cause, control);
   out.reason = reason_of(cause);
-  out.text = fmt::format("rank {} (pid {}) {}{}\n  place:    {}", out.rank, cause.pid,
+  out.text = fmt::format("{} (pid {}) {}{}\n  place:    {}", who(cause, out.rank), cause.pid,
                          cause.failed ? "failed: " : "", indented(out.reason), out.place);
   out.text += missing_ranks(cause, ranks, control);
   if (out.failure == Failure::kDevice && !cause.failed) {

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -71,6 +72,8 @@ RankEnvironment common_environment(const LaunchOptions& options, const Control& 
   out.plan_file = options.plan_file;
   out.run_directory = options.run_directory;
   out.resume = options.resume;
+  out.job = options.job;
+  out.job_file = options.job_file;
   out.control_fd = control.fd();
   out.parent = getpid();
   out.world = out.local_world = static_cast<int>(options.devices.size());
@@ -95,6 +98,7 @@ StartedRank start(const LaunchOptions& options, RankEnvironment environment,
   if (environment.listen_fd >= 0) spawned.inherited.push_back(environment.listen_fd);
   return {.rank = environment.rank,
           .slot = environment.control_slot,
+          .threads = static_cast<int>(environment.device_indices.size()),
           .pid = spawn(spawned),
           .events = std::move(events.read),
           .output = std::move(output.read)};
@@ -134,7 +138,12 @@ void start_placed(const LaunchOptions& options, const Control& control, const Si
 
 Ending launch(const LaunchOptions& options, Audience& audience) {
   const int local = options.foreign ? 1 : static_cast<int>(options.devices.size());
-  const Control control = Control::create(local);
+  // Ranks that are threads have a slot each too.
+  std::size_t slots = static_cast<std::size_t>(local);
+  for (const std::vector<int>& of_process : options.devices) {
+    slots = std::max(slots, of_process.size());
+  }
+  const Control control = Control::create(static_cast<int>(slots));
   Signals signals;
   Supervisor supervisor(control, signals, audience, options.limits);
   if (options.foreign) {

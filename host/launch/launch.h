@@ -20,6 +20,8 @@ struct LaunchOptions {
   std::string plan_file;
   std::string run_directory;  ///< absolute; "" in a foreign rank other than 0
   std::string resume;         ///< checkpoint folder, or ""
+  std::string job = "train";  ///< see RankEnvironment
+  std::string job_file;
   /// Device indices by rank process: one each, or all of them in one process where the strategy's
   /// ranks are threads.
   std::vector<std::vector<int>> devices = {{0}};

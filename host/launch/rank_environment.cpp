@@ -100,6 +100,9 @@ RankEnvironment RankEnvironment::from(const Environment& environment) {
   out.agent_store = agent == "True" || agent == "true" || agent == "1";
   out.run_directory = text(environment, "TRAINHOST_RUN_DIR");
   out.resume = text(environment, "TRAINHOST_RESUME");
+  out.job = text(environment, "TRAINHOST_JOB");
+  if (out.job.empty()) out.job = "train";
+  out.job_file = text(environment, "TRAINHOST_JOB_FILE");
   out.device_indices = indices(text(environment, "TRAINHOST_DEVICE_INDEX"));
   out.events_fd = required(environment, "TRAINHOST_EVENTS_FD", 0, kManyDescriptors);
   out.control_fd = required(environment, "TRAINHOST_CONTROL_FD", 0, kManyDescriptors);
@@ -134,6 +137,8 @@ Environment RankEnvironment::to_environment() const {
           {"TRAINHOST_PLAN", plan_file},
           {"TRAINHOST_RUN_DIR", run_directory},
           {"TRAINHOST_RESUME", resume},
+          {"TRAINHOST_JOB", job},
+          {"TRAINHOST_JOB_FILE", job_file},
           {"TRAINHOST_DEVICE_INDEX", devices},
           {"TRAINHOST_EVENTS_FD", descriptor(events_fd)},
           {"TRAINHOST_CONTROL_FD", descriptor(control_fd)},

@@ -29,7 +29,10 @@ struct RankEnvironment {
   /// TRAINHOST_RUN_DIR; empty in a rank other than 0 under a foreign launcher: rank 0 alone
   /// numbered the folder, and tells the others through the store.
   std::string run_directory;
-  std::string resume;                     ///< TRAINHOST_RESUME: checkpoint folder, or empty
+  std::string resume;  ///< TRAINHOST_RESUME: checkpoint folder, or empty
+  /// TRAINHOST_JOB: what the ranks are for: "train", or another job of host/train/rank_run.h.
+  std::string job = "train";
+  std::string job_file;  ///< TRAINHOST_JOB_FILE: JSON, what the job needs besides the plan
   std::vector<int> device_indices = {0};  ///< TRAINHOST_DEVICE_INDEX: one for each rank thread
   int events_fd = -1;                     ///< TRAINHOST_EVENTS_FD: pipe, see telemetry/event.h
   int control_fd = -1;                    ///< TRAINHOST_CONTROL_FD: see control.h

@@ -40,7 +40,8 @@ class Audience {
 /// A rank process as it was started.
 struct StartedRank {
   int rank = 0;
-  int slot = 0;  ///< in the control page
+  int slot = 0;     ///< in the control page
+  int threads = 1;  ///< ranks of this process, in as many slots
   pid_t pid = -1;
   Descriptor events;  ///< read ends
   Descriptor output;

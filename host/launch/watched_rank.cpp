@@ -15,6 +15,7 @@ constexpr std::size_t kLastOutput = 12;
 WatchedRank::WatchedRank(StartedRank started)
     : rank(started.rank),
       slot(started.slot),
+      threads(started.threads),
       pid(started.pid),
       events(std::move(started.events), telemetry::kMaxLine),
       output(std::move(started.output), kOutputLine) {}

@@ -20,7 +20,7 @@ using Clock = std::chrono::steady_clock;
 struct WatchedRank {
   explicit WatchedRank(StartedRank started);
 
-  int rank, slot;
+  int rank, slot, threads;
   pid_t pid;
   LineReader events, output;
   std::deque<std::string> last_output;  ///< for the report; bounded

@@ -242,6 +242,7 @@ void parse_about(Note& note) {
     const std::string ranks = about.text("ranks", "processes");
     if (ranks != "processes" && ranks != "threads") about.wrong("ranks", "processes or threads");
     info.ranks_are_threads = ranks == "threads";
+    info.ranks_option = about.text("ranks_option", "");
   }
   if (info.kind == Kind::kDevice) {
     parse_precisions(about, info);

@@ -24,6 +24,7 @@ struct PluginInfo {
   std::string data_json = "[]";         ///< a model's data options, same form
   std::vector<Objective> objectives;    ///< models only
   bool ranks_are_threads = false;       ///< strategies only
+  std::string ranks_option;             ///< strategies only: how many ranks share each device
   std::vector<std::string> precisions;  ///< devices only: "fp32", "bf16", "fp16"
   std::string probe;                    ///< devices only: file name of its probe, or ""
   std::vector<std::string> warnings;    ///< differences of the builds that do not matter by rule

@@ -80,6 +80,15 @@ void visit_fields(Fields& f, Failed& e) {
   f("expected", e.expected), f("got", e.got), f("fix", e.fix), f("doing", e.doing);
 }
 template <class Fields>
+void visit_fields(Fields& f, State::Tensor& e) {
+  f("name", e.name), f("hash", e.hash), f("elements", e.elements);
+  f("of_elements", e.of_elements), f("replicated", e.replicated);
+}
+template <class Fields>
+void visit_fields(Fields& f, State& e) {
+  f("rank", e.rank), f("place", e.place), f("loss", e.loss), f("tensors", e.tensors);
+}
+template <class Fields>
 void visit_fields(Fields& f, Dropped& e) {
   f("count", e.count);
 }
@@ -205,6 +214,8 @@ template <>
 constexpr const char* kEventName<Summary> = "summary";
 template <>
 constexpr const char* kEventName<Failed> = "failed";
+template <>
+constexpr const char* kEventName<State> = "state";
 template <>
 constexpr const char* kEventName<Dropped> = "dropped";
 

@@ -125,13 +125,29 @@ struct Failed {
   std::string doing{};  ///< "" : the parent takes what the control page says
 };
 
+/// What a rank's part of the state looks like at a moment, for `prove`: every rank sends it, in
+/// several events where the tensors are many.
+struct State {
+  struct Tensor {
+    std::string name{};  ///< as in StateSlice
+    std::string hash{};  ///< hexadecimal; hashes of the slices of one tensor add up modulo 2^64
+    std::int64_t elements = 0;     ///< of this rank's slice
+    std::int64_t of_elements = 0;  ///< of the whole tensor
+    bool replicated = false;       ///< every rank has the whole
+  };
+  int rank = 0;
+  std::string place{};  ///< "cf 3"
+  double loss = kNone;  ///< of the step that just ended, over all ranks
+  std::vector<Tensor> tensors{};
+};
+
 /// Sent by the writer itself: this many droppable events were lost.
 struct Dropped {
   std::int64_t count = 0;
 };
 
 using Event = std::variant<Log, Progress, StandIn, Phase, Ready, Step, Evaluation, Checkpoint,
-                           Summary, Failed, Dropped>;
+                           Summary, Failed, State, Dropped>;
 
 /// One line of JSON without the line feed. A real that is not finite becomes null.
 std::string to_line(const Event& event);

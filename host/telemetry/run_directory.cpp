@@ -1,16 +1,17 @@
 #include "host/telemetry/run_directory.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "trainhost/error.h"
 
@@ -80,7 +81,8 @@ std::string time_text() {
 RunDirectory::RunDirectory(std::string path)
     : path_(fs::absolute(path).lexically_normal().string()),
       metrics_(open_for_append("metrics.jsonl")),
-      log_(open_for_append("log.txt")) {}
+      log_(open_for_append("log.txt")),
+      csv_(path_) {}
 
 RunDirectory RunDirectory::create_numbered(const std::string& folder, const std::string& name) {
   make_folders(folder);
@@ -125,6 +127,14 @@ RunDirectory::File RunDirectory::open_for_append(const std::string& name) const 
   return file;
 }
 
+void RunDirectory::lock() const {
+  // Some network file systems know no locks: there it is the user who must not do it.
+  if (flock(fileno(log_.get()), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  throw Error(Failure::kUser, {.where = path_,
+                               .what = "another trainhost is training in this folder",
+                               .fix = "wait until it ends, or end it with Ctrl-C or SIGTERM"});
+}
+
 void RunDirectory::write_plan(const std::string& json) const {
   write_atomically(plan_file(), json);
 }
@@ -136,6 +146,9 @@ void RunDirectory::write_summary(const std::string& json) const {
 void RunDirectory::add_metrics(std::string_view json) {
   std::fwrite(json.data(), 1, json.size(), metrics_.get());
   std::fputc('\n', metrics_.get());
+  if (csv_.add(json)) return;
+  flush_metrics();
+  csv_.rebuild();
 }
 
 void RunDirectory::forget_metrics_after(std::int64_t step) {
@@ -152,6 +165,8 @@ void RunDirectory::forget_metrics_after(std::int64_t step) {
   metrics_.reset();
   write_atomically(path, kept);
   metrics_ = open_for_append("metrics.jsonl");
+  csv_.rebuild();
+  goes_on_after_ = step;
 }
 
 void RunDirectory::log(std::string_view text) {
@@ -165,30 +180,22 @@ void RunDirectory::log(std::string_view text) {
 }
 
 void RunDirectory::flush() {
-  std::fflush(metrics_.get());
+  flush_metrics();
+  csv_.flush();
   std::fflush(log_.get());
 }
 
-std::int64_t checkpoint_step(const std::string& folder) {
-  const std::string name = fs::path(folder).filename().string();
-  if (name.rfind("step-", 0) != 0) return -1;
-  std::int64_t step = -1;
-  const char* end = name.data() + name.size();
-  const auto [stop, wrong] = std::from_chars(name.data() + 5, end, step);
-  return wrong == std::errc() && stop == end ? step : -1;
+void RunDirectory::flush_metrics() {
+  if (std::fflush(metrics_.get()) == 0 || metrics_failed_) return;
+  metrics_failed_ = true;
+  warning_ = path_ + "/metrics.jsonl lacks lines from here on: " + std::strerror(errno);
 }
 
-std::string newest_checkpoint(const std::string& run_directory) {
-  std::string newest;
-  std::int64_t newest_step = -1;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(run_directory + "/checkpoints", error)) {
-    const std::int64_t step = checkpoint_step(entry.path().string());
-    if (step <= newest_step || !fs::exists(entry.path() / "manifest.json", error)) continue;
-    newest_step = step;
-    newest = fs::absolute(entry.path()).lexically_normal().string();
-  }
-  return newest;
+std::string RunDirectory::take_warning() {
+  std::string out = std::exchange(warning_, std::string());
+  const std::string of_table = csv_.take_warning();
+  if (!out.empty() && !of_table.empty()) out += "; ";
+  return out + of_table;
 }
 
 }  // namespace trainhost::telemetry

@@ -1,7 +1,8 @@
 // RunDirectory: the folder that keeps what a run was and what came of it.
 //
-// Purpose: plan.json, metrics.jsonl, log.txt, summary.json; checkpoints/ and best/ are written by
-// the ranks. Owner: the parent of rank 0. Threads and ranks: the parent's only thread.
+// Purpose: plan.json, metrics.jsonl and its copy metrics.csv, log.txt, summary.json; checkpoints/
+// and best/ are written by the ranks. Owner: the parent of rank 0. Threads and ranks: the parent's
+// only thread.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+
+#include "host/telemetry/metrics_csv.h"
 
 namespace trainhost::telemetry {
 
@@ -25,17 +28,25 @@ class RunDirectory {
   const std::string& path() const { return path_; }  ///< absolute
   std::string plan_file() const { return path_ + "/plan.json"; }
 
+  /// Keeps the folder for this process until it ends. Throws Error (kUser) where another one has
+  /// it.
+  void lock() const;
+
   void write_plan(const std::string& json) const;
   /// Whole or not at all, whatever happens meanwhile.
   void write_summary(const std::string& json) const;
-  /// Appends a line to metrics.jsonl.
+  /// Appends a line to metrics.jsonl, and its row to metrics.csv.
   void add_metrics(std::string_view json);
   /// Drops the lines of steps after `step`: a run that goes on from there writes them again.
   void forget_metrics_after(std::int64_t step);
+  /// That step; -1 where nothing was forgotten: a new run.
+  std::int64_t goes_on_after() const { return goes_on_after_; }
   /// Appends a line with the time to log.txt. Rank output beyond a bound is dropped, with a note.
   void log(std::string_view text);
   /// Hands what was added to the kernel; a `tail -f` then sees it.
   void flush();
+  /// Once: what the user should know of files that could not be written; "" where there is nothing.
+  std::string take_warning();
 
  private:
   struct CloseFile {
@@ -45,17 +56,15 @@ class RunDirectory {
 
   explicit RunDirectory(std::string path);
   File open_for_append(const std::string& name) const;
+  void flush_metrics();
 
   std::string path_;
   File metrics_, log_;
+  MetricsCsv csv_;
+  std::string warning_;
+  std::int64_t goes_on_after_ = -1;
+  bool metrics_failed_ = false;
   std::size_t logged_bytes_ = 0;
 };
-
-/// The N of a folder named step-N; -1 for another name.
-std::int64_t checkpoint_step(const std::string& folder);
-
-/// The newest whole checkpoint of a run: the folder checkpoints/step-N with the largest N that
-/// holds a manifest.json; "" where there is none.
-std::string newest_checkpoint(const std::string& run_directory);
 
 }  // namespace trainhost::telemetry

@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
+#include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include "host/train/collectives.h"
@@ -23,10 +24,13 @@ void RankExecution::finish_micro_batch(const at::Tensor& loss_sum) {
 }
 
 Tensors RankExecution::run(int unit, const UnitFunction& function, const Tensors& inputs) {
-  const StrategySession::Lent lent = session_.before_unit(unit, training_);
-  at::AutoGradMode grad(training_);
+  // A model may train without a graph for a while (GradCache's first pass): then no backward will
+  // come through this unit, and the strategy is to know.
+  const bool graph = training_ && c10::GradMode::is_enabled();
+  const StrategySession::Lent lent = session_.before_unit(unit, graph);
+  at::AutoGradMode grad(graph);
   Tensors outputs = function(UnitTensors(lent.parameters, lent.buffers, lent.borrowed), inputs);
-  return session_.after_unit(unit, std::move(outputs), training_);
+  return session_.after_unit(unit, std::move(outputs), graph);
 }
 
 void RankExecution::backward(const Tensors& outputs, const Tensors& gradients, bool last) {

@@ -9,7 +9,6 @@
 #include <exception>
 
 #include "host/plugins/check.h"
-#include "host/train/rank_host.h"
 #include "host/train/rank_run.h"
 #include "trainhost/error.h"
 
@@ -22,13 +21,6 @@ using namespace trainhost;
 void keep_freed_memory() {
   mallopt(M_MMAP_MAX, 0);
   mallopt(M_TRIM_THRESHOLD, -1);
-}
-
-int report(telemetry::EventWriter& events, const launch::Control& control, int rank,
-           const Error& error) {
-  events.send(telemetry::failed(rank, error));
-  control.abort_signal().raise(rank);
-  return static_cast<int>(error.failure());
 }
 
 /// The checks of `trainhost check-plugin` that load the plugin; a crash here is a result.
@@ -53,21 +45,7 @@ int main(int argc, char** argv) {
     keep_freed_memory();
     const launch::Control control = launch::Control::attach(environment.control_fd);
     telemetry::EventWriter events(environment.events_fd);
-    int code = 0;
-    try {
-      train::run_rank(environment, control, events);
-    } catch (const train::Interrupted&) {
-      telemetry::Summary summary;
-      summary.rank = environment.rank;
-      summary.interrupted = true;
-      events.send(summary);
-    } catch (const Error& error) {
-      code = report(events, control, environment.rank, error);
-    } catch (const std::exception& error) {
-      code = report(events, control, environment.rank,
-                    Error(Failure::kRankLost, {.where = "rank " + std::to_string(environment.rank),
-                                               .what = error.what()}));
-    }
+    const int code = train::run_ranks(environment, control, events);
     // Nothing is left to flush, and the destructors of a 450 MB library take longer than this exit.
     std::fflush(nullptr);
     _exit(code);

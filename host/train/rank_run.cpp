@@ -5,12 +5,16 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <filesystem>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include "host/checkpoint/files.h"
 #include "host/plugins/load.h"
 #include "host/recipe/plan.h"
 #include "host/train/clock.h"
+#include "host/train/job.h"
 #include "host/train/model_check.h"
 #include "host/train/optimizers.h"
 #include "host/train/rank_host.h"
@@ -103,77 +107,228 @@ std::string agreed_run_directory(const launch::RankEnvironment& environment, Run
   return environment.run_directory.empty() ? store.get("run_directory") : environment.run_directory;
 }
 
-/// Puts rank and plugin's id to what a plugin throws while it trains.
-template <class Function>
-void guarded(const recipe::RunPlan& plan, Function&& function) {
-  try {
-    function();
-  } catch (const Interrupted&) {
-    throw;
-  } catch (const Error&) {
-    throw;
-  } catch (const std::exception& error) {
-    throw Error(Failure::kRankLost,
-                {.where = "model '" + plan.model.id + "' under strategy '" + plan.strategy.id + "'",
-                 .what = "an exception ended the rank",
-                 .got = error.what()});
+/// What the ranks of this process share.
+struct Process {
+  const launch::RankEnvironment& environment;
+  const launch::Control& control;
+  const recipe::RunPlan plan;
+  const Job job;
+  std::vector<std::unique_ptr<RankHost>> hosts{};  // one for each rank
+  std::unique_ptr<Device> device{};
+  std::vector<std::unique_ptr<DeviceSession>> sessions{};
+  std::unique_ptr<Model> model{};
+  std::unique_ptr<Strategy> strategy{};
+  std::unique_ptr<RunStore> store{};
+  ModelSpec spec{};
+  std::vector<ObjectiveSpec> objectives{};
+  std::string run_directory{};
+
+  int local_ranks() const { return static_cast<int>(environment.device_indices.size()); }
+  /// Rank threads exist in runs of one process only.
+  int world() const { return local_ranks() > 1 ? local_ranks() : environment.world; }
+  int rank(int local) const { return environment.rank + local; }
+  OpenOptions open_options() const {
+    return {hosts.front()->threads(), plan.train.timeout, control.abort_signal()};
+  }
+};
+
+void make_hosts(Process& process, telemetry::EventWriter& events) {
+  const launch::RankEnvironment& environment = process.environment;
+  if (process.local_ranks() > 1 && environment.world > 1) {
+    throw Error(Failure::kUser,
+                {.where = "strategy '" + process.plan.strategy.id + "'",
+                 .what = "its ranks are threads of one process, but there are several processes",
+                 .expected = "1 process",
+                 .got = std::to_string(environment.world) + " processes",
+                 .fix = "use strategy=ddp, or start one process"});
+  }
+  const int local_world = std::max(environment.local_world, process.local_ranks());
+  for (int local = 0; local < process.local_ranks(); ++local) {
+    process.hosts.push_back(std::make_unique<RankHost>(
+        RankHost::Settings{process.rank(local), process.world(), environment.control_slot + local,
+                           threads_of_a_rank(process.plan, local_world),
+                           static_cast<std::uint64_t>(process.plan.train.seed),
+                           process.plan.device_kind, cache_directory()},
+        events, process.control));
+  }
+}
+
+/// Devices first: they load what has to be there before LibTorch's first call.
+void load_plugins(Process& process) {
+  const recipe::RunPlan& plan = process.plan;
+  RankHost& host = *process.hosts.front();
+  host.doing("loading plugins");
+  const auto device_plugin = plugins::load(plan.device_file, plugins::Kind::kDevice);
+  const auto model_plugin = plugins::load(plan.model.file, plugins::Kind::kModel);
+  const auto strategy_plugin = plugins::load(plan.strategy.file, plugins::Kind::kStrategy);
+  process.device = device_plugin.make<Device>(host);
+  for (const int index : process.environment.device_indices) {
+    process.sessions.push_back(process.device->open(index, process.open_options()));
+  }
+  at::set_num_threads(host.threads());
+  const Options model_options(plan.model.options, "model"), data_options(plan.data, "data"),
+      strategy_options(plan.strategy.options, "strategy");
+  process.model = model_plugin.make<Model>(host, &model_options, &data_options);
+  process.strategy = strategy_plugin.make<Strategy>(host, &strategy_options);
+}
+
+void require_exact_sums(const Process& process, const Communicator& communicator) {
+  if (process.plan.numerics != "exact" || communicator.world() <= 2) return;
+  if (communicator.sums_in_rank_order()) return;
+  throw Error(Failure::kUser, {.where = "numerics = \"exact\"",
+                               .what = "the device '" + process.plan.device_kind +
+                                       "' does not add in the order of ranks",
+                               .fix = "use at most 2 ranks, or devices=cpu"});
+}
+
+/// Trains as one rank, in its own thread where there are several.
+void run_rank(Process& process, int local, Communicator& communicator) {
+  RankHost& host = *process.hosts[static_cast<std::size_t>(local)];
+  DeviceSession& session = *process.sessions[static_cast<std::size_t>(local)];
+  at::set_num_threads(host.threads());
+  host.doing("making the model");
+  const double making = now();
+  require_exact_sums(process, communicator);
+  const auto optimizer = make_optimizer(process.plan.optimizer, process.spec.groups);
+  const auto numerics = process.plan.numerics == "exact" ? Numerics::kExact : Numerics::kFast;
+  const auto attached = process.strategy->attach(
+      {host, process.spec, process.objectives, session, communicator, *optimizer, numerics});
+  const auto rank = process.model->make_rank(communicator.rank(), communicator.world());
+  if (host.rank() == 0) host.events().phase_end("start", now() - making);
+
+  Trainer trainer({process.plan, host, *process.model, process.spec, process.objectives, *rank,
+                   session, communicator, *attached, process.run_directory,
+                   process.job.prove_steps});
+  if (!process.environment.resume.empty()) trainer.resume(process.environment.resume);
+  if (process.job.kind == Job::Kind::kProve) {
+    trainer.prove();
+  } else {
+    trainer.run();
+  }
+}
+
+/// How the process ends: tells the parent of the first failure of its ranks, since the others are
+/// its consequences.
+class Verdict {
+ public:
+  Verdict(telemetry::EventWriter& events, const launch::Control& control)
+      : events_(events), control_(control) {}
+
+  /// Calls `function` for a rank; what it throws ends the other ranks too. `who`: what an exception
+  /// that is no Error is put down to.
+  template <class Function>
+  void guard(int rank, int slot, const std::string& who, Function&& function) noexcept {
+    try {
+      function();
+    } catch (const Interrupted&) {
+      interrupted(rank);
+    } catch (const Error& error) {
+      failed(rank, slot, error);
+    } catch (const std::exception& error) {
+      failed(rank, slot,
+             Error(Failure::kRankLost,
+                   {.where = who, .what = "an exception ended the rank", .got = error.what()}));
+    }
+  }
+
+  int code() const { return code_; }
+  bool good() {
+    const std::lock_guard lock(mutex_);
+    return !ended_;
+  }
+
+ private:
+  void interrupted(int rank) {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(ended_, true)) return;
+    telemetry::Summary summary;
+    summary.rank = rank;
+    summary.interrupted = true;
+    events_.send(summary);
+  }
+
+  void failed(int rank, int slot, const Error& error) {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(ended_, true)) return;
+    code_ = static_cast<int>(error.failure());
+    events_.send(telemetry::failed(rank, error, control_.doing(slot)));
+    control_.abort_signal().raise(rank);
+  }
+
+  telemetry::EventWriter& events_;
+  const launch::Control& control_;
+  std::mutex mutex_;
+  // State below is protected by mutex_, until the ranks have ended.
+  bool ended_ = false;
+  int code_ = 0;
+};
+
+std::string trainer_of(const recipe::RunPlan& plan) {
+  return "model '" + plan.model.id + "' under strategy '" + plan.strategy.id + "'";
+}
+
+void set_up(Process& process, telemetry::EventWriter& events) {
+  const double begin = now();
+  make_hosts(process, events);
+  load_plugins(process);
+  process.store =
+      make_store(process.environment, process.control.abort_signal(), process.plan.train.timeout);
+  if (process.environment.rank == 0) events.phase_end("start", now() - begin);
+}
+
+void declare(Process& process) {
+  prepare(*process.model, *process.store, *process.hosts.front(), process.environment);
+  process.spec = process.model->declare();
+  process.objectives = process.model->objectives();
+  check_model(process.plan.model.id, process.spec, process.objectives);
+  process.run_directory = agreed_run_directory(process.environment, *process.store);
+}
+
+void run_as_process(Process& process) {
+  const auto communicator = process.sessions.front()->communicator(
+      *process.store, "world", process.environment.rank, process.environment.world);
+  run_rank(process, 0, *communicator);
+}
+
+void run_as_threads(Process& process, Verdict& verdict) {
+  std::vector<DeviceSession*> sessions;
+  for (const auto& session : process.sessions) sessions.push_back(session.get());
+  const auto communicators = process.device->local_communicators(sessions, process.open_options());
+  std::vector<std::jthread> threads;
+  for (int local = 0; local < process.local_ranks(); ++local) {
+    threads.emplace_back([&, local] {
+      Communicator& communicator = *communicators[static_cast<std::size_t>(local)];
+      verdict.guard(process.rank(local), process.environment.control_slot + local,
+                    trainer_of(process.plan), [&] { run_rank(process, local, communicator); });
+      // The others must not wait for a rank that was interrupted or has failed.
+      if (!verdict.good()) communicator.abort("another rank of the process has ended");
+    });
   }
 }
 
 }  // namespace
 
-void run_rank(const launch::RankEnvironment& environment, const launch::Control& control,
+int run_ranks(const launch::RankEnvironment& environment, const launch::Control& control,
               telemetry::EventWriter& events) {
-  const double begin = now();
-  const recipe::RunPlan plan = recipe::plan_from_json(
-      checkpoint::read_text_file(environment.plan_file, kMaxPlan), environment.plan_file);
-
-  RankHost host({environment.rank, environment.world, environment.control_slot,
-                 threads_of_a_rank(plan, environment.local_world),
-                 static_cast<std::uint64_t>(plan.train.seed), plan.device_kind, cache_directory()},
-                events, control);
-  host.doing("loading plugins");
-  const auto device_plugin = plugins::load(plan.device_file, plugins::Kind::kDevice);
-  const auto model_plugin = plugins::load(plan.model.file, plugins::Kind::kModel);
-  const auto strategy_plugin = plugins::load(plan.strategy.file, plugins::Kind::kStrategy);
-
-  const std::unique_ptr<Device> device = device_plugin.make<Device>(host);
-  const OpenOptions open{host.threads(), plan.train.timeout, control.abort_signal()};
-  const std::unique_ptr<DeviceSession> session =
-      device->open(environment.device_indices.front(), open);
-  at::set_num_threads(host.threads());
-
-  const Options model_options(plan.model.options, "model"), data_options(plan.data, "data"),
-      strategy_options(plan.strategy.options, "strategy");
-  const std::unique_ptr<Model> model =
-      model_plugin.make<Model>(host, &model_options, &data_options);
-  const std::unique_ptr<Strategy> strategy =
-      strategy_plugin.make<Strategy>(host, &strategy_options);
-  const std::unique_ptr<RunStore> store =
-      make_store(environment, control.abort_signal(), plan.train.timeout);
-  if (environment.rank == 0) events.phase_end("start", now() - begin);
-
-  guarded(plan, [&] {
-    prepare(*model, *store, host, environment);
-    host.doing("making the model");
-    const double making = now();
-    const ModelSpec spec = model->declare();
-    const std::vector<ObjectiveSpec> objectives = model->objectives();
-    check_model(plan.model.id, spec, objectives);
-    const auto communicator =
-        session->communicator(*store, "world", environment.rank, environment.world);
-    const auto optimizer = make_optimizer(plan.optimizer, spec.groups);
-    const auto attached =
-        strategy->attach({host, spec, objectives, *session, *communicator, *optimizer,
-                          plan.numerics == "exact" ? Numerics::kExact : Numerics::kFast});
-    const auto rank = model->make_rank(environment.rank, environment.world);
-    if (environment.rank == 0) events.phase_end("start", now() - making);
-
-    Trainer trainer({plan, host, *model, spec, objectives, *rank, *session, *communicator,
-                     *attached, agreed_run_directory(environment, *store)});
-    if (!environment.resume.empty()) trainer.resume(environment.resume);
-    trainer.run();
+  Verdict verdict(events, control);
+  const int rank = environment.rank, slot = environment.control_slot;
+  verdict.guard(rank, slot, "rank " + std::to_string(rank), [&] {
+    Process process{
+        environment, control,
+        recipe::plan_from_json(checkpoint::read_text_file(environment.plan_file, kMaxPlan),
+                               environment.plan_file),
+        Job::from(environment)};
+    set_up(process, events);
+    verdict.guard(rank, slot, trainer_of(process.plan), [&] {
+      declare(process);
+      if (process.local_ranks() > 1) {
+        run_as_threads(process, verdict);
+      } else {
+        run_as_process(process);
+      }
+    });
   });
+  return verdict.code();
 }
 
 }  // namespace trainhost::train

@@ -25,6 +25,9 @@ Trainer::Trainer(const Parts& parts)
     }
   }
   position_.global_steps.assign(objectives_.size(), 0);
+  for (const Objective& objective : objectives_) {
+    position_.effective_batches.push_back(objective.plan->effective_batch);
+  }
 }
 
 void Trainer::resume(const std::string& folder) {
@@ -35,15 +38,7 @@ void Trainer::resume(const std::string& folder) {
                        {parts_.plan.model.id, parts_.plan.strategy.id, parts_.communicator.world(),
                         parts_.plan.train.seed});
   parts_.session.state_loaded();
-  position_ = loaded.position;
-  if (position_.global_steps.size() != objectives_.size() ||
-      position_.objective > static_cast<std::int64_t>(objectives_.size())) {
-    throw Error(Failure::kUser, {.where = folder + "/manifest.json",
-                                 .what = "the checkpoint has other objectives than the model",
-                                 .expected = std::to_string(objectives_.size()),
-                                 .got = std::to_string(position_.global_steps.size())});
-  }
-  last_saved_step_ = global_step();
+  take_position(loaded.position, folder);
   if (parts_.host.rank() == 0) {
     parts_.host.log(Host::Level::kInfo, "resumed from " + folder + " (epoch " +
                                             std::to_string(position_.epoch + 1) + ", step " +
@@ -53,10 +48,52 @@ void Trainer::resume(const std::string& folder) {
   }
 }
 
-std::int64_t Trainer::global_step() const {
-  std::int64_t sum = 0;
-  for (const std::int64_t steps : position_.global_steps) sum += steps;
-  return sum;
+void Trainer::take_position(const checkpoint::Position& loaded, const std::string& folder) {
+  const auto count = static_cast<std::int64_t>(objectives_.size());
+  const std::vector<std::int64_t> batches = std::move(position_.effective_batches);
+  position_ = loaded;
+  if (std::ssize(loaded.global_steps) != count || std::ssize(loaded.effective_batches) != count ||
+      loaded.objective > count) {
+    throw Error(Failure::kUser, {.where = folder + "/manifest.json",
+                                 .what = "the checkpoint has other objectives than the model",
+                                 .expected = std::to_string(count),
+                                 .got = std::to_string(loaded.global_steps.size())});
+  }
+  position_.effective_batches = batches;
+  if (loaded.objective < count && loaded.step > 0) {
+    // Steps are counted in batches. Rounded down: some rows come twice rather than never.
+    const std::int64_t rows = loaded.step * loaded.effective_batches[loaded.objective];
+    const std::int64_t batch = batches[loaded.objective];
+    position_.step = std::min(rows / batch, steps_of(loaded.objective, loaded.epoch));
+    if (parts_.host.rank() == 0 && position_.step * batch != rows) {
+      parts_.host.log(Host::Level::kWarning,
+                      "the batch of '" + objectives_[loaded.objective].name + "' was " +
+                          std::to_string(loaded.effective_batches[loaded.objective]) +
+                          " rows and is " + std::to_string(batch) + ": this epoch goes on at row " +
+                          std::to_string(position_.step * batch) + ", where " +
+                          std::to_string(rows) + " rows had been seen");
+    }
+  }
+  last_saved_step_ = global_step();
+  evaluated_step_ = loaded.evaluated_step;
+  const std::int64_t patience = parts_.plan.train.early_stop;
+  stopped_early_ = patience > 0 && loaded.evaluations_without_better >= patience;
+}
+
+std::int64_t Trainer::global_step() const { return position_.total_steps(); }
+
+std::int64_t Trainer::steps_of(std::int64_t objective, std::int64_t epoch) const {
+  const Objective& current = objectives_[objective];
+  const std::int64_t steps = current.source->steps(epoch, current.plan->effective_batch);
+  return parts_.prove_steps > 0 ? std::min(steps, parts_.prove_steps) : steps;
+}
+
+/// The last of a few steps is the epoch's last, which is often uneven.
+std::int64_t Trainer::data_step(std::int64_t objective, std::int64_t epoch,
+                                std::int64_t step) const {
+  if (parts_.prove_steps == 0 || step + 1 < parts_.prove_steps) return step;
+  const Objective& current = objectives_[objective];
+  return current.source->steps(epoch, current.plan->effective_batch) - 1;
 }
 
 std::optional<LoadRequest> Trainer::following_request() {
@@ -69,8 +106,9 @@ std::optional<LoadRequest> Trainer::following_request() {
     }
     const Objective& objective = objectives_[loading_.objective];
     const std::int64_t effective = objective.plan->effective_batch;
-    if (loading_.step < objective.source->steps(loading_.epoch, effective)) {
-      const std::int64_t rows = objective.source->rows(loading_.epoch, loading_.step, effective);
+    if (loading_.step < steps_of(loading_.objective, loading_.epoch)) {
+      const std::int64_t step = data_step(loading_.objective, loading_.epoch, loading_.step);
+      const std::int64_t rows = objective.source->rows(loading_.epoch, step, effective);
       const std::int64_t batch = objective.plan->batch_per_rank;
       const std::int64_t world = parts_.communicator.world();
       const auto cut = [&](std::int64_t row) { return std::min(rows, row); };
@@ -78,8 +116,12 @@ std::optional<LoadRequest> Trainer::following_request() {
       const std::int64_t mine = first + parts_.communicator.rank() * batch;
       LoadRequest request;
       request.objective = static_cast<int>(loading_.objective);
-      request.slice = {loading_.epoch, loading_.step,     loading_.global_steps[loading_.objective],
-                       cut(mine),      cut(mine + batch), cut(first + batch) - cut(first)};
+      request.slice = {loading_.epoch,
+                       step,
+                       loading_.global_steps[loading_.objective],
+                       cut(mine),
+                       cut(mine + batch),
+                       cut(first + batch) - cut(first)};
       if (++loading_micro_batch_ == train.accumulate) {
         loading_micro_batch_ = 0;
         ++loading_.step;
@@ -126,6 +168,28 @@ void Trainer::run() {
   send_summary(interrupted_);
 }
 
+void Trainer::prove() {
+  start_loading();
+  parts_.host.training_has_begun();
+  reported_at_ = now();
+  execution_.begin_inference();
+  parts_.rank.begin_epoch(position_.epoch, execution_);
+  for (int objective = 0; objective < static_cast<int>(objectives_.size()); ++objective) {
+    const std::int64_t steps = steps_of(objective, position_.epoch);
+    for (position_.step = 0; position_.step < steps && !interrupted_;) {
+      run_step(objective, position_.step, steps);
+      report_state(objectives_[objective].name + " " + std::to_string(position_.step));
+    }
+    ++position_.objective;
+  }
+  execution_.begin_inference();
+  parts_.rank.end_epoch(position_.epoch, execution_);
+  last_loss_ = telemetry::kNone;
+  if (!interrupted_) report_state("end of the epoch");
+  prefetcher_.reset();
+  send_summary(interrupted_);
+}
+
 void Trainer::run_epoch() {
   const std::int64_t epoch = position_.epoch;
   const bool from_its_begin = position_.objective == 0 && position_.step == 0;
@@ -153,8 +217,7 @@ void Trainer::run_epoch() {
 
 /// False when the run is to end before the objective's last step.
 bool Trainer::run_objective(int objective) {
-  const Objective& current = objectives_[objective];
-  const std::int64_t steps = current.source->steps(position_.epoch, current.plan->effective_batch);
+  const std::int64_t steps = steps_of(objective, position_.epoch);
   while (position_.step < steps) {
     if (should_stop_now()) return false;
     run_step(objective, position_.step, steps);
@@ -216,7 +279,8 @@ void Trainer::run_step(int objective, std::int64_t step, std::int64_t steps) {
   const StepResult result = parts_.session.step(request);
   ++position_.step;
   ++position_.global_steps[objective];
-  report_step(objective, steps, totals, request.lr, result);
+  last_loss_ = totals.weight > 0 ? totals.loss_sum / totals.weight : telemetry::kNone;
+  report_step(objective, steps, request.lr, result);
   if (totals.stop > 0) interrupted_ = true;
 }
 
@@ -225,7 +289,7 @@ void Trainer::evaluate() {
   const double begin = now();
   execution_.begin_inference();
   const Evaluation evaluation = parts_.rank.evaluate(execution_);
-  evaluated_step_ = global_step();
+  evaluated_step_ = position_.evaluated_step = global_step();
   double watched = 0;
   for (const Metric& metric : evaluation.metrics) {
     position_.last_metrics[metric.name] = metric.value;
@@ -239,6 +303,7 @@ void Trainer::evaluate() {
     position_.has_best = true;
     position_.best = watched;
     position_.best_epoch = position_.epoch;
+    position_.best_step = global_step();
     position_.best_metrics = position_.last_metrics;
     position_.evaluations_without_better = 0;
   } else {

@@ -34,6 +34,7 @@ class Trainer {
     Communicator& communicator;
     StrategySession& session;
     std::string run_directory;  ///< the same on every rank
+    std::int64_t prove_steps;   ///< of each objective; 0: all there are
   };
 
   explicit Trainer(const Parts& parts);
@@ -42,6 +43,9 @@ class Trainer {
   void resume(const std::string& folder);
   /// Trains to the end, to early stopping, or to an interrupt.  [collective]
   void run();
+  /// Trains `prove_steps` steps of each objective and ends the epoch; tells the parent the hash of
+  /// the state after each. Neither evaluates nor saves.  [collective]
+  void prove();
 
  private:
   struct Objective {
@@ -55,7 +59,13 @@ class Trainer {
     double loss_sum = 0, weight = 0, stop = 0;
   };
 
-  // Data order.
+  /// Takes over where a checkpoint stands, in steps of this run's batches.
+  void take_position(const checkpoint::Position& loaded, const std::string& folder);
+
+  // Data order. An objective takes its steps 0, 1, …; which steps of the data order those are is
+  // another thing when only some are to be taken.
+  std::int64_t steps_of(std::int64_t objective, std::int64_t epoch) const;
+  std::int64_t data_step(std::int64_t objective, std::int64_t epoch, std::int64_t step) const;
   std::optional<LoadRequest> following_request();
   Batch load(const LoadRequest& request);
   void start_loading();
@@ -69,9 +79,9 @@ class Trainer {
 
   // What hangs on it.
   void report_ready();
+  void report_state(const std::string& place);
   void report_training_time();
-  void report_step(int objective, std::int64_t steps, const StepTotals& totals, double lr,
-                   const StepResult& result);
+  void report_step(int objective, std::int64_t steps, double lr, const StepResult& result);
   void warn_of_little_data();
   void evaluate();
   void save_best(const Evaluation& evaluation);
@@ -91,6 +101,7 @@ class Trainer {
   bool interrupted_ = false, stopped_early_ = false;
   std::int64_t last_saved_step_ = -1;
   std::int64_t evaluated_step_ = 0;
+  double last_loss_ = 0;  // over all ranks
   // Telemetry since the last step reported.
   double reported_at_ = 0, sent_at_ = 0, waited_ = 0;
   std::int64_t steps_since_report_ = 0;

@@ -2,13 +2,15 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 
-#include "host/checkpoint/files.h"
-#include "host/checkpoint/safetensors.h"
+#include "host/checkpoint/best.h"
+#include "host/checkpoint/best_folder.h"
+#include "host/checkpoint/run_checkpoints.h"
 #include "host/train/clock.h"
 #include "host/train/model_check.h"
+#include "host/train/state_hash.h"
 #include "host/train/trainer.h"
 
 namespace trainhost::train {
@@ -44,12 +46,27 @@ void Trainer::report_ready() {
   ready.epochs = parts_.plan.train.epochs;
   ready.first_epoch = position_.epoch;
   for (const Objective& objective : objectives_) {
-    const std::int64_t steps =
-        objective.source->steps(position_.epoch, objective.plan->effective_batch);
+    const std::int64_t steps = steps_of(&objective - objectives_.data(), position_.epoch);
     ready.objectives.push_back({objective.name, steps, steps * objective.plan->effective_batch});
   }
   for (const auto& [key, value] : parts_.model.facts()) ready.facts.push_back({key, value});
   parts_.host.events().send(ready);
+}
+
+void Trainer::report_state(const std::string& place) {
+  // An event has a bounded length; a name and its numbers take some 200 bytes.
+  constexpr std::size_t kTensorsOfAnEvent = 1000;
+  std::vector<telemetry::State::Tensor> all = hash_state(parts_.session.state(false));
+  for (std::size_t begin = 0; begin < all.size(); begin += kTensorsOfAnEvent) {
+    const std::size_t end = std::min(all.size(), begin + kTensorsOfAnEvent);
+    telemetry::State event;
+    event.rank = parts_.communicator.rank();
+    event.place = place;
+    event.loss = last_loss_;
+    event.tensors.assign(all.begin() + static_cast<std::ptrdiff_t>(begin),
+                         all.begin() + static_cast<std::ptrdiff_t>(end));
+    parts_.host.events().send(event);
+  }
 }
 
 void Trainer::report_training_time() {
@@ -69,8 +86,7 @@ void Trainer::warn_of_little_data() {
                       "; lower train.batch, or use fewer devices (devices=1)");
 }
 
-void Trainer::report_step(int objective, std::int64_t steps, const StepTotals& totals, double lr,
-                          const StepResult& result) {
+void Trainer::report_step(int objective, std::int64_t steps, double lr, const StepResult& result) {
   ++steps_since_report_;
   if (parts_.host.rank() != 0) return;
   const double at = now();
@@ -86,7 +102,7 @@ void Trainer::report_step(int objective, std::int64_t steps, const StepTotals& t
   event.step = position_.step;
   event.steps = steps;
   event.global_step = global_step();
-  event.loss = totals.weight > 0 ? totals.loss_sum / totals.weight : telemetry::kNone;
+  event.loss = last_loss_;
   event.lr = lr;
   if (result.gradient_norm >= 0) event.grad_norm = result.gradient_norm;
   const double step_seconds = (at - reported_at_) / static_cast<double>(steps_since_report_);
@@ -107,32 +123,30 @@ void Trainer::report_step(int objective, std::int64_t steps, const StepTotals& t
 
 /// The best model as other tools know it: one file, whole tensors, names like "layer1.W1".
 void Trainer::save_best(const Evaluation& evaluation) {
-  const std::filesystem::path folder = std::filesystem::path(parts_.run_directory) / "best";
-  std::unique_ptr<checkpoint::SafetensorsWriter> writer;
+  parts_.host.doing("writing the best model at step " + std::to_string(global_step()));
+  std::optional<checkpoint::BestWriter> writer;
   if (parts_.host.rank() == 0) {
-    std::filesystem::create_directories(folder);
-    writer = std::make_unique<checkpoint::SafetensorsWriter>(
-        (folder / "model.safetensors").string(), tensor_headers(parts_.spec),
+    writer.emplace(
+        parts_.run_directory, tensor_headers(parts_.spec),
         std::map<std::string, std::string>{{"format", "pt"}, {"model", parts_.plan.model.id}});
   }
   parts_.session.full_parameters(true, [&](const std::string&, const at::Tensor& tensor) {
     if (writer) writer->append(tensor);
   });
   if (!writer) return;
-  writer->finish();
   nlohmann::ordered_json text;
   text["epoch"] = position_.epoch;
   text["global_step"] = global_step();
   text["watched"] = evaluation.watched;
   text["metrics"] = position_.best_metrics;
-  checkpoint::write_text_file((folder / "metrics.json").string(), text.dump(1) + "\n");
+  writer->finish(text.dump(1) + "\n");
 }
 
 void Trainer::save_checkpoint() {
   parts_.host.doing("writing a checkpoint at step " + std::to_string(global_step()));
   const double begin = now();
-  const std::filesystem::path folder = std::filesystem::path(parts_.run_directory) / "checkpoints";
-  const std::string target = (folder / ("step-" + std::to_string(global_step()))).string();
+  const std::string folder = checkpoint::checkpoints_of(parts_.run_directory);
+  const std::string target = folder + "/step-" + std::to_string(global_step());
   checkpoint::save(target, parts_.session.state(false), position_,
                    {parts_.plan.model.id, parts_.plan.strategy.id, parts_.communicator.world(),
                     parts_.plan.train.seed},
@@ -140,8 +154,8 @@ void Trainer::save_checkpoint() {
                    [this] { parts_.communicator.barrier(Traffic::kHost); });
   last_saved_step_ = global_step();
   if (parts_.host.rank() != 0) return;
-  checkpoint::remove_old(folder.string(),
-                         std::max<std::int64_t>(1, parts_.plan.train.keep_checkpoints));
+  checkpoint::remove_old(folder, std::max<std::int64_t>(1, parts_.plan.train.keep_checkpoints));
+  checkpoint::forget_earlier_best(parts_.run_directory);
   telemetry::Checkpoint event;
   event.path = target;
   event.epoch = position_.epoch;

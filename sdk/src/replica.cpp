@@ -15,10 +15,10 @@
 
 namespace trainhost {
 
-Replica::Replica(const AttachContext& context) : context_(context) {
+Replica::Replica(const AttachContext& context, const Settings& settings) : context_(context) {
   c10::NoGradGuard no_grad;
   const int units = static_cast<int>(context_.model.units.size());
-  for (int unit = 0; unit < units; ++unit) allocate_unit(unit);
+  for (int unit = 0; unit < units; ++unit) allocate_unit(unit, settings);
   for (int unit = 0; unit < units; ++unit) resolve_borrowed(unit);
 }
 
@@ -29,36 +29,55 @@ bool Replica::used_by(int objective, int unit) const {
   return std::find(units.begin(), units.end(), unit) != units.end();
 }
 
-void Replica::allocate_unit(int index) {
+void Replica::allocate_unit(int index, const Settings& settings) {
   const UnitSpec& unit = context_.model.units[index];
-  const FlatLayout layout = flat_layout(unit);
-  const auto device = context_.device.device();
-  const at::Tensor bytes = at::zeros({layout.bytes}, at::TensorOptions(at::kByte).device(device));
-  StrategySession::Lent& lent = lent_.emplace_back();
+  lent_.emplace_back();
   by_unit_.emplace_back();
-  for (std::size_t i = 0; i < unit.parameters.size(); ++i) {
-    const ParameterSpec& spec = unit.parameters[i];
-    Parameter& parameter = parameters_.emplace_back();
-    parameter.name = full_name(unit, spec.name);
-    parameter.spec = &spec;
-    parameter.unit = index;
-    parameter.group = group_index(context_.model, spec.group);
-    parameter.flat = bytes.narrow(0, layout.offsets[i], byte_count(spec)).view(spec.dtype);
-    parameter.leaf = parameter.flat.view(spec.shape).detach();
-    spec.initialize(parameter.leaf);
-    parameter.leaf.set_requires_grad(spec.requires_grad);
-    if (spec.requires_grad) hook(parameter);
-    parameter.histories.resize(context_.objectives.size());
-    by_unit_.back().push_back(&parameter);
-    by_name_[parameter.name] = parameter.leaf;
-    lent.parameters.push_back(parameter.leaf);
+  if (settings.same_parameters_as != nullptr) {
+    const auto& others = settings.same_parameters_as->by_unit_[index];
+    for (std::size_t i = 0; i < unit.parameters.size(); ++i) {
+      add_parameter(index, unit.parameters[i], others[i]->flat, false);
+    }
+  } else {
+    const FlatLayout layout = flat_layout(unit);
+    const auto bytes_of_the_device = at::TensorOptions(at::kByte).device(context_.device.device());
+    const at::Tensor bytes = settings.allocate ? settings.allocate(layout.bytes)
+                                               : at::zeros({layout.bytes}, bytes_of_the_device);
+    for (std::size_t i = 0; i < unit.parameters.size(); ++i) {
+      const ParameterSpec& spec = unit.parameters[i];
+      add_parameter(index, spec,
+                    bytes.narrow(0, layout.offsets[i], byte_count(spec)).view(spec.dtype), true);
+    }
   }
+  add_buffers(index);
+}
+
+void Replica::add_parameter(int unit, const ParameterSpec& spec, at::Tensor flat, bool initialize) {
+  Parameter& parameter = parameters_.emplace_back();
+  parameter.name = full_name(context_.model.units[unit], spec.name);
+  parameter.spec = &spec;
+  parameter.unit = unit;
+  parameter.group = group_index(context_.model, spec.group);
+  parameter.flat = std::move(flat);
+  parameter.leaf = parameter.flat.view(spec.shape).detach();
+  if (initialize) spec.initialize(parameter.leaf);
+  parameter.leaf.set_requires_grad(spec.requires_grad);
+  if (spec.requires_grad) hook(parameter);
+  parameter.histories.resize(context_.objectives.size());
+  by_unit_[unit].push_back(&parameter);
+  by_name_[parameter.name] = parameter.leaf;
+  lent_[unit].parameters.push_back(parameter.leaf);
+}
+
+void Replica::add_buffers(int index) {
+  const UnitSpec& unit = context_.model.units[index];
   for (const BufferSpec& spec : unit.buffers) {
-    at::Tensor buffer = at::empty(spec.shape, at::TensorOptions(spec.dtype).device(device));
+    at::Tensor buffer =
+        at::empty(spec.shape, at::TensorOptions(spec.dtype).device(context_.device.device()));
     spec.initialize(buffer);
     buffers_.emplace_back(full_name(unit, spec.name), buffer);
     by_name_[full_name(unit, spec.name)] = buffer;
-    lent.buffers.push_back(buffer);
+    lent_[index].buffers.push_back(buffer);
   }
 }
 
@@ -91,7 +110,20 @@ void Replica::bind_gradients(int unit, const at::Tensor& bytes) {
   }
 }
 
-StepResult Replica::update(const StepRequest& request) {
+void Replica::agree_on_touched() {
+  if (context_.communicator.world() == 1) return;
+  at::Tensor flags =
+      at::zeros({static_cast<std::int64_t>(parameters_.size())}, at::TensorOptions(at::kByte));
+  std::uint8_t* flag = flags.mutable_data_ptr<std::uint8_t>();
+  for (std::size_t p = 0; p < parameters_.size(); ++p) flag[p] = parameters_[p].touched ? 1 : 0;
+  const at::Tensor agreed = flags.to(context_.device.device());
+  wait(context_.communicator.all_reduce(agreed, ReduceOp::kMax, Traffic::kStrategy));
+  if (!agreed.is_alias_of(flags)) flags.copy_(agreed);
+  for (std::size_t p = 0; p < parameters_.size(); ++p) parameters_[p].touched = flag[p] != 0;
+}
+
+StepResult Replica::update(const StepRequest& request,
+                           const std::function<void(int unit)>& updated) {
   c10::NoGradGuard no_grad;
   StepResult result;
   std::vector<ParameterSlice> slices = touched_slices(request.objective);
@@ -102,8 +134,20 @@ StepResult Replica::update(const StepRequest& request) {
     result.gradient_norm = std::sqrt(squares) / request.weight;
     divisor *= std::max(1.0, (result.gradient_norm + 1e-6) / request.clip_norm);
   }
-  if (!slices.empty() && request.weight > 0) {
-    context_.optimizer.step(slices, request.lr, divisor);
+  const auto step = [&](std::span<ParameterSlice> some) {
+    if (!some.empty() && request.weight > 0) context_.optimizer.step(some, request.lr, divisor);
+  };
+  if (!updated) {
+    step(slices);
+  } else {
+    std::span<ParameterSlice> rest(slices);
+    for (int unit = 0; unit < static_cast<int>(by_unit_.size()); ++unit) {
+      if (!used_by(request.objective, unit)) continue;
+      const auto own = std::ranges::count_if(by_unit_[unit], &Parameter::touched);
+      step(rest.first(own));
+      rest = rest.subspan(own);
+      updated(unit);
+    }
   }
   clear_gradients(request.objective);
   return result;
@@ -121,10 +165,11 @@ void Replica::clear_gradients(int objective) {
   }
 }
 
-std::vector<StateSlice> Replica::state(bool for_loading) {
+std::vector<StateSlice> Replica::state(bool for_loading, States states) {
   std::vector<StateSlice> out;
   for (Parameter& parameter : parameters_) {
     out.push_back({"parameter/" + parameter.name, parameter.spec->shape, 0, parameter.flat, true});
+    if (states == States::kWithoutOptimizer) continue;
     for (std::size_t o = 0; o < parameter.histories.size(); ++o) {
       if (!parameter.spec->requires_grad || !used_by(static_cast<int>(o), parameter.unit)) continue;
       if (for_loading) make_history(parameter, parameter.histories[o]);

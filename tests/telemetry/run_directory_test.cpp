@@ -75,16 +75,18 @@ TEST_CASE("metrics and log grow, also when a run goes on") {
   CHECK_FALSE(fs::exists(path + "/summary.json.new"));
 }
 
-TEST_CASE("the newest checkpoint is the largest step that is whole") {
+TEST_CASE("a run directory that is locked is not taken by another") {
   const Scratch scratch;
-  const std::string run = scratch / "a";
-  CHECK(newest_checkpoint(run).empty());
-  for (const char* name : {"step-9", "step-10", "step-2", "step-11.tmp", "step-x", "other"}) {
-    fs::create_directories(run + "/checkpoints/" + name);
-    std::ofstream(run + "/checkpoints/" + name + "/manifest.json") << "{}";
+  RunDirectory run = RunDirectory::create_at(scratch / "a");
+  run.write_plan("{}");
+  run.lock();
+  {
+    const RunDirectory other = RunDirectory::open(scratch / "a");
+    CHECK_THROWS_WITH(other.lock(), Catch::Contains("another trainhost") && Catch::Contains("/a"));
   }
-  fs::create_directories(run + "/checkpoints/step-500");  // without a manifest
-  CHECK(newest_checkpoint(run) == run + "/checkpoints/step-10");
+  run.lock();
+  run = RunDirectory::create_at(scratch / "b");
+  CHECK_NOTHROW(RunDirectory::open(scratch / "a").lock());
 }
 
 TEST_CASE("the record of a run becomes metrics and a summary") {
@@ -176,13 +178,11 @@ TEST_CASE("a run that goes on writes the steps after its checkpoint once") {
     directory.add_metrics("{\"step\": 10, \"lo");  // cut by a kill
   }
   RunDirectory directory = RunDirectory::open(scratch / "run");
-  directory.forget_metrics_after(checkpoint_step("any/checkpoints/step-4"));
+  directory.forget_metrics_after(4);
   directory.add_metrics(json{{"step", 5}}.dump());
   directory.flush();
   std::istringstream lines(read(scratch / "run/metrics.jsonl"));
   std::vector<int> steps;
   for (std::string line; std::getline(lines, line);) steps.push_back(json::parse(line)["step"]);
   CHECK(steps == std::vector<int>{1, 2, 3, 4, 5});
-  CHECK(checkpoint_step("step-12x") == -1);
-  CHECK(checkpoint_step("best") == -1);
 }

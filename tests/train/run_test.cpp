@@ -65,11 +65,13 @@ TEST_CASE("any number of ranks gives the same losses, whatever the optimizer") {
   const Arguments settings =
       GENERATE(Arguments{}, Arguments{"optimizer={\"sgd\",lr=1e-2,momentum=0.9,weight_decay=1e-2}"},
                Arguments{"optimizer={\"adamw\",lr=1e-2,weight_decay=1e-1}", "train.clip_norm=0.5"});
+  const std::string strategy = GENERATE("ddp", "dp");
   const auto one = bench.losses_of("one", settings);
   REQUIRE(one.size() == 24);
   for (const int world : {2, 3, 4}) {
     Arguments arguments = settings;
     arguments.push_back(ranks(world));
+    arguments.push_back("strategy=" + strategy);
     const std::string name = "world" + std::to_string(world);
     check_same(one, bench.losses_of(name, arguments), 1e-5);
   }
@@ -119,8 +121,9 @@ TEST_CASE("a run resumed in the middle of an epoch ends in the same bits") {
   const Bench bench;
   const int world = GENERATE(1, 2);
   const int stop = GENERATE(1, 6, 11);
-  bench.losses_of("whole", {ranks(world)});
-  bench.losses_of("parts", {ranks(world), "train.max_steps=" + std::to_string(stop)});
+  const std::string strategy = std::string("strategy=") + GENERATE("ddp", "dp");
+  bench.losses_of("whole", {ranks(world), strategy});
+  bench.losses_of("parts", {ranks(world), strategy, "train.max_steps=" + std::to_string(stop)});
   const Ended ended =
       run({"resume", bench.folder / "parts", "train.max_steps=0"}, bench.folder.path());
   INFO(ended.output);
@@ -141,6 +144,36 @@ TEST_CASE("a checkpoint of two ranks goes on with one") {
   check_same(whole, losses(bench.folder / "parts"), 1e-5);
 }
 
+TEST_CASE("a run goes on under another strategy in the same bits") {
+  const Bench bench;
+  const std::string first = GENERATE("ddp", "dp", "{\"single\",virtual_ranks=2}");
+  const std::string second = GENERATE("ddp", "dp", "{\"single\",virtual_ranks=2}");
+  const auto devices = [](const std::string& strategy) {
+    return std::string(strategy.front() == '{' ? "devices=1" : "devices=2");
+  };
+  const Arguments exact{"train.epochs=2", "numerics=exact"};
+  Arguments whole = exact, parts = exact;
+  whole.insert(whole.end(), {"strategy=ddp", ranks(2)});
+  parts.insert(parts.end(), {"strategy=" + first, devices(first), "train.max_steps=6"});
+  bench.losses_of("whole", whole);
+  bench.losses_of("parts", parts);
+  const Ended ended = run({"resume", bench.folder / "parts", "train.max_steps=0",
+                           "strategy=" + second, devices(second)},
+                          bench.folder.path());
+  INFO(first << " → " << second << "\n" << ended.output);
+  REQUIRE(ended.code == 0);
+  CHECK(checkpoint_bytes(bench.folder / "whole") == checkpoint_bytes(bench.folder / "parts"));
+}
+
+TEST_CASE("single with virtual ranks refuses several devices, and other ranks than it was told") {
+  const Bench bench;
+  const Ended ended = run(bench.with("run", {"strategy={\"single\",virtual_ranks=2}", ranks(2)}),
+                          bench.folder.path());
+  INFO(ended.output);
+  CHECK(ended.code == 2);
+  CHECK_THAT(ended.output, Contains("works on one device") && Contains("4 ranks"));
+}
+
 TEST_CASE("a rank that fails ends the run with one report") {
   const Bench bench;
   struct Case {
@@ -152,11 +185,12 @@ TEST_CASE("a rank that fails ends the run with one report") {
       GENERATE(Case{"throw", 5, "a fault on request"}, Case{"kill", 5, "SIGKILL"},
                Case{"segv", 5, "SIGSEGV"}, Case{"stop", 5, "SIGSTOP"}, Case{"hang", 5, "rank 1"},
                Case{"poison", 1, "no longer finite"});
+  const std::string strategy = std::string("strategy=") + GENERATE("ddp", "dp");
   const Ended ended =
-      run(bench.with("run", {ranks(2), "train.timeout=6", std::string("model.fault=") + fault,
-                             "model.fault_rank=1"}),
+      run(bench.with("run", {ranks(2), strategy, "train.timeout=6",
+                             std::string("model.fault=") + fault, "model.fault_rank=1"}),
           bench.folder.path());
-  INFO(fault << "\n" << ended.output);
+  INFO(fault << " " << strategy << "\n" << ended.output);
   CHECK(ended.code == code);
   CHECK_THAT(ended.output, Contains(report));
   CHECK_THAT(ended.output, Contains("epoch 1, fit, step 4/4"));
@@ -166,8 +200,13 @@ TEST_CASE("a rank that fails ends the run with one report") {
 
 TEST_CASE("an interrupt writes a checkpoint from which the run ends in the same bits") {
   const Bench bench;
-  const int signal = GENERATE(SIGINT, SIGTERM);
-  const Arguments longer{ranks(2), "train.epochs=400", "train.eval_every=0", "train.log_every=100",
+  const auto [signal, strategy] = GENERATE(table<int, const char*>(
+      {{SIGINT, "strategy=ddp"}, {SIGTERM, "strategy=ddp"}, {SIGINT, "strategy=dp"}}));
+  const Arguments longer{ranks(2),
+                         strategy,
+                         "train.epochs=400",
+                         "train.eval_every=0",
+                         "train.log_every=100",
                          "train.checkpoint_every=0"};
   bench.losses_of("whole", longer);
   Running running(bench.with("parts", longer), bench.folder.path());

@@ -11,10 +11,12 @@
 #include <cmath>
 #include <thread>
 
+#include "host/train/job.h"
 #include "host/train/model_check.h"
 #include "host/train/optimizers.h"
 #include "host/train/prefetcher.h"
 #include "host/train/schedule.h"
+#include "host/train/state_hash.h"
 #include "trainhost/error.h"
 
 namespace {
@@ -227,4 +229,31 @@ TEST_CASE("a model that declares nonsense is refused with the place") {
     model.units[0].parameters[0].group = "g";
     CHECK(refused("group g"));
   }
+}
+
+TEST_CASE("the hash of a tensor is the sum of its slices' hashes") {
+  std::vector<float> values(1000);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 7) - 3;
+  const auto hash = [&](std::int64_t begin, std::int64_t end) {
+    return hash_elements(values.data() + begin, end - begin, 4, begin);
+  };
+  const std::uint64_t whole = hash(0, 1000);
+  for (const std::int64_t cut : {0, 1, 16, 999, 1000}) {
+    CHECK(hash(0, cut) + hash(cut, 1000) == whole);
+  }
+  SECTION("a bit") { values[500] = -values[500]; }
+  SECTION("the sign of a zero") { values[3] = -0.0F; }
+  SECTION("two values in each other's place") { std::swap(values[500], values[501]); }
+  SECTION("a row that came twice") { std::copy_n(&values[10], 10, &values[20]); }
+  CHECK(hash(0, 1000) != whole);
+}
+
+TEST_CASE("a job that nobody knows is refused") {
+  launch::RankEnvironment environment;
+  CHECK(Job::from(environment).kind == Job::Kind::kTrain);
+  environment.job = "dance";
+  CHECK_THROWS_AS(Job::from(environment), Error);
+  environment.job = "prove";
+  environment.job_file = "/dev/null";
+  CHECK_THROWS_AS(Job::from(environment), Error);
 }

@@ -1,28 +1,39 @@
 // The strategy `single`: one device, one whole copy of everything, no communication.
+//
+// With virtual_ranks = N it works as N ranks would, as threads that share the device and the
+// parameters: the batch is cut as for N devices, and gradients are summed in rank order.
 #include <ATen/ops/zeros.h>
+
+#include <memory>
+#include <mutex>
+#include <utility>
 
 #include "trainhost/plugin.h"
 #include "trainhost/replica.h"
 #include "trainhost/replicated_claims.h"
 #include "trainhost/strategy.h"
+#include "virtual_ranks.h"
 
 namespace single {
 namespace {
 
 using namespace trainhost;
 
+at::Tensor gradient_bytes(const AttachContext& context, std::size_t unit) {
+  return at::zeros({flat_layout(context.model.units[unit]).bytes},
+                   at::TensorOptions(at::kByte).device(context.device.device()));
+}
+
+/// One rank.
 class Session : public StrategySession {
  public:
-  explicit Session(const AttachContext& context) : replica_(context), device_(context.device) {
+  explicit Session(const AttachContext& context) : replica_(context) {
     // A dense gradient is autograd's own tensor, handed over without a copy. One that may come as
     // rows needs a dense buffer to come into.
     for (std::size_t u = 0; u < context.model.units.size(); ++u) {
-      const UnitSpec& unit = context.model.units[u];
-      for (const ParameterSpec& parameter : unit.parameters) {
+      for (const ParameterSpec& parameter : context.model.units[u].parameters) {
         if (!parameter.row_sparse) continue;
-        replica_.bind_gradients(static_cast<int>(u),
-                                at::zeros({flat_layout(unit).bytes},
-                                          at::TensorOptions(at::kByte).device(device_.device())));
+        replica_.bind_gradients(static_cast<int>(u), gradient_bytes(context, u));
         break;
       }
     }
@@ -43,13 +54,74 @@ class Session : public StrategySession {
 
  private:
   Replica replica_;
-  DeviceSession& device_;
+  int objective_ = 0;
+};
+
+/// One of several ranks, or one whose micro-batches are to be summed as several would.
+class VirtualSession : public StrategySession {
+ public:
+  VirtualSession(const AttachContext& context, std::shared_ptr<VirtualRanks> ranks)
+      : communicator_(context.communicator),
+        first_(context.communicator.rank() == 0),
+        ranks_(std::move(ranks)),
+        replica_(context, {.same_parameters_as = first_ ? nullptr : ranks_->first()}) {
+    for (std::size_t u = 0; u < context.model.units.size(); ++u) {
+      replica_.bind_gradients(static_cast<int>(u), gradient_bytes(context, u));
+    }
+    ranks_->enter(communicator_.rank(), replica_);
+  }
+
+  Lent before_unit(int unit, bool) override { return replica_.lend(unit); }
+  Tensors after_unit(int, Tensors outputs, bool) override { return outputs; }
+  void begin_step(int objective, int) override { objective_ = objective; }
+  void before_backward(bool, bool) override {}
+  void after_backward(bool last_of_batch, bool last_of_step) override {
+    if (!last_of_batch) return;
+    wait_for_all();
+    if (first_) ranks_->sum(objective_, last_of_step);
+    wait_for_all();
+  }
+  StepResult step(const StepRequest& request) override {
+    StepResult result;
+    if (first_) result = replica_.update(request);
+    wait_for_all();
+    return result;
+  }
+  void discard_step() override {
+    if (first_) ranks_->forget(objective_);
+    wait_for_all();
+    replica_.clear_gradients(objective_);
+  }
+  void full_parameters(
+      bool only_rank0,
+      const std::function<void(const std::string&, const at::Tensor&)>& visit) override {
+    if (!only_rank0 || first_) replica_.visit(visit);
+  }
+  std::vector<StateSlice> state(bool for_loading) override {
+    std::vector<StateSlice> state = replica_.state(
+        for_loading, first_ ? Replica::States::kAll : Replica::States::kWithoutOptimizer);
+    // The parameters are rank 0's: two threads must not load them at once.
+    if (!first_) {
+      std::erase_if(state, [](const StateSlice& slice) { return slice.name.starts_with("parameter/"); });
+    }
+    return state;
+  }
+  void state_loaded() override { wait_for_all(); }
+
+ private:
+  void wait_for_all() { communicator_.barrier(Traffic::kStrategy); }
+
+  Communicator& communicator_;
+  const bool first_;
+  const std::shared_ptr<VirtualRanks> ranks_;  // every rank's session refers to it
+  Replica replica_;
   int objective_ = 0;
 };
 
 class Single : public Strategy {
  public:
-  Single(Host&, const Options&) {}
+  Single(Host&, const Options& options)
+      : virtual_ranks_(static_cast<int>(options.integer("virtual_ranks"))) {}
 
   Claims claims(const ModelSpec& model, const std::vector<ObjectiveSpec>& objectives,
                 const Optimizer& optimizer, int) const override {
@@ -57,20 +129,52 @@ class Single : public Strategy {
   }
 
   std::unique_ptr<StrategySession> attach(const AttachContext& context) override {
-    if (context.communicator.world() != 1) {
+    const int world = context.communicator.world();
+    if (world != virtual_ranks_) {
       throw Error(Failure::kUser, {.where = "strategy 'single'",
                                    .what = "works on one device",
-                                   .expected = "1 rank",
-                                   .got = std::to_string(context.communicator.world()) + " ranks",
+                                   .expected = std::to_string(virtual_ranks_) + " ranks on it",
+                                   .got = std::to_string(world) + " ranks",
                                    .fix = "use devices=1, or strategy=ddp"});
     }
-    return std::make_unique<Session>(context);
+    if (world == 1 && context.numerics == Numerics::kFast) {
+      return std::make_unique<Session>(context);
+    }
+    return attach_virtual(context);
   }
+
+ private:
+  std::unique_ptr<StrategySession> attach_virtual(const AttachContext& context) {
+    std::unique_ptr<StrategySession> session;
+    if (context.communicator.rank() == 0) {
+      const std::lock_guard lock(mutex_);
+      ranks_ = std::make_shared<VirtualRanks>(context.communicator.world());
+      session = std::make_unique<VirtualSession>(context, ranks_);
+    }
+    context.communicator.barrier(Traffic::kStrategy);
+    if (session == nullptr) {
+      const std::lock_guard lock(mutex_);
+      session = std::make_unique<VirtualSession>(context, ranks_);
+    }
+    context.communicator.barrier(Traffic::kStrategy);
+    return session;
+  }
+
+  const int virtual_ranks_;
+  std::mutex mutex_;
+  // State below is protected by mutex_.
+  std::shared_ptr<VirtualRanks> ranks_;
 };
 
 }  // namespace
 
-TRAINHOST_STRATEGY_PLUGIN(Single, "single", "0.1.0",
-                          R"({"summary": "one device, no communication", "options": []})")
+TRAINHOST_STRATEGY_PLUGIN(Single, "single", "0.1.0", R"({
+  "summary": "one device, no communication",
+  "ranks": "threads",
+  "ranks_option": "virtual_ranks",
+  "options": [
+    {"name": "virtual_ranks", "type": "int", "default": 1, "min": 1, "max": 1024,
+     "help": "work as so many devices would, on one: the same numbers, in their time one by one"}
+  ]})")
 
 }  // namespace single

@@ -40,7 +40,17 @@ class Replica {
     std::vector<History> histories;
   };
 
-  explicit Replica(const AttachContext& context);
+  struct Settings {
+    /// Memory for the parameters of a unit, u8 [bytes] on the session's device; empty: the device's
+    /// own. Called for each unit in order.
+    std::function<at::Tensor(std::int64_t bytes)> allocate{};
+    /// The parameters are those of this replica of the same process, which outlives this one;
+    /// leaves, gradients and buffers are this one's own.
+    const Replica* same_parameters_as = nullptr;
+  };
+
+  explicit Replica(const AttachContext& context) : Replica(context, Settings{}) {}
+  Replica(const AttachContext& context, const Settings& settings);
   ~Replica();
   Replica(const Replica&) = delete;
   Replica& operator=(const Replica&) = delete;
@@ -60,17 +70,26 @@ class Replica {
   /// the parameter is marked as touched. To be set before the first backward.
   void on_gradient(std::function<void(Parameter&)> callback) { callback_ = std::move(callback); }
 
+  /// A parameter that has a gradient on any rank is touched on all of them.  [collective]
+  void agree_on_touched();
+
   /// Clips by the global norm, updates every touched parameter of the objective, and clears the
   /// gradients. Gradients are sums over micro-batches and ranks; `touched` is equal on all ranks.
-  StepResult update(const StepRequest& request);
+  /// With `updated`, goes unit by unit and calls it after each that the objective uses.
+  StepResult update(const StepRequest& request,
+                    const std::function<void(int unit)>& updated = nullptr);
   void clear_gradients(int objective);
 
-  /// For StrategySession::state and full_parameters.
-  std::vector<StateSlice> state(bool for_loading);
+  /// For StrategySession::state and full_parameters. A rank that runs no optimizer leaves its
+  /// states out.
+  enum class States { kAll, kWithoutOptimizer };
+  std::vector<StateSlice> state(bool for_loading, States states = States::kAll);
   void visit(const std::function<void(const std::string&, const at::Tensor&)>& visit) const;
 
  private:
-  void allocate_unit(int index);
+  void allocate_unit(int index, const Settings& settings);
+  void add_parameter(int unit, const ParameterSpec& spec, at::Tensor flat, bool initialize);
+  void add_buffers(int unit);
   void resolve_borrowed(int index);
   void hook(Parameter& parameter);
   std::vector<ParameterSlice> touched_slices(int objective);

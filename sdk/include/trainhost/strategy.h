@@ -3,9 +3,12 @@
 // Purpose: a strategy allocates and initialises the parameters of a ModelSpec, lends them to the
 // model around each unit, reduces gradients, runs the optimizer on what it holds, and can show its
 // state as slices of logical tensors, so that the host saves and reshards it without knowing it.
-// Owner: the host owns Strategy and sessions; a session borrows all that AttachContext refers to.
-// Threads and ranks: one session for each rank, used from the rank's thread; autograd hooks may run
-// on autograd's threads. All ranks issue the same collectives in the same order.
+// Owner: the host owns Strategy and sessions; a session borrows all that AttachContext refers to,
+// and goes before the Strategy does.
+// Threads and ranks: one Strategy for each process and one session for each rank, used from the
+// rank's thread; where ranks are threads of one process, they attach to the same Strategy at once.
+// Autograd hooks may run on autograd's threads. All ranks issue the same collectives in the same
+// order.
 #pragma once
 
 #include <cstdint>

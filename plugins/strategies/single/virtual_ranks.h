@@ -1,0 +1,39 @@
+// VirtualRanks: what the sessions of several ranks on one device share, and how they sum.
+//
+// Purpose: one set of parameters and one optimizer for N ranks that are threads of one process and
+// each compute their part of the batch. Sums are the plainest there are: one rank adds the others'
+// gradients tensor by tensor, by micro-batch and then by rank. So this is what every other strategy
+// is compared with (`trainhost prove`). Owner: the sessions, together. Threads and ranks: each rank
+// calls with its own Replica; enter and sum are [collective], and sum waits for all ranks.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <vector>
+
+#include "trainhost/replica.h"
+
+namespace single {
+
+class VirtualRanks {
+ public:
+  explicit VirtualRanks(int world) : replicas_(world) {}
+
+  /// Rank 0 enters before the others, whose parameters are its own.
+  void enter(int rank, trainhost::Replica& replica) { replicas_[rank] = &replica; }
+  const trainhost::Replica* first() const { return replicas_[0]; }
+
+  /// Adds the gradients of this micro-batch to the step's sum, and clears them. After the last one
+  /// the sum stands in rank 0's gradients. Only rank 0 calls it, while the others wait.
+  void sum(int objective, bool last);
+  /// Forgets the sum of a step that will not be taken.
+  void forget(int objective);
+
+ private:
+  std::vector<trainhost::Replica*> replicas_;
+  /// The step's sum so far, by the parameters' order.
+  std::map<std::size_t, at::Tensor> sums_;
+};
+
+}  // namespace single

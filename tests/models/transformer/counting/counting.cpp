@@ -1,0 +1,147 @@
+// A strategy for tests: another strategy, whose collectives are counted. Rank 0 logs after each
+// step how many bytes it gave to all_reduce of the others' making ("counted: …").
+#include <dlfcn.h>
+
+#include <memory>
+#include <string>
+
+#include "trainhost/plugin.h"
+#include "trainhost/strategy.h"
+
+namespace counting {
+namespace {
+
+using namespace trainhost;
+
+struct Counts {
+  std::int64_t reductions = 0, elements = 0;
+};
+
+/// Passes everything on.
+class CountingCommunicator : public Communicator {
+ public:
+  explicit CountingCommunicator(Communicator& inner) : inner_(inner) {}
+
+  Counts take() { return std::exchange(counts_, Counts{}); }
+
+  int rank() const override { return inner_.rank(); }
+  int world() const override { return inner_.world(); }
+  bool sums_in_rank_order() const override { return inner_.sums_in_rank_order(); }
+  at::Tensor allocate(std::int64_t bytes) override { return inner_.allocate(bytes); }
+  WorkHandle all_reduce(at::Tensor data, ReduceOp op, Traffic tag) override {
+    if (op == ReduceOp::kSum) {
+      ++counts_.reductions;
+      counts_.elements += data.numel();
+    }
+    return inner_.all_reduce(std::move(data), op, tag);
+  }
+  WorkHandle reduce(at::Tensor data, int root, ReduceOp op, Traffic tag) override {
+    return inner_.reduce(std::move(data), root, op, tag);
+  }
+  WorkHandle reduce_scatter(at::Tensor output, at::Tensor input,
+                            std::span<const std::int64_t> counts, ReduceOp op,
+                            Traffic tag) override {
+    return inner_.reduce_scatter(std::move(output), std::move(input), counts, op, tag);
+  }
+  WorkHandle all_gather(at::Tensor output, at::Tensor input, std::span<const std::int64_t> counts,
+                        Traffic tag) override {
+    return inner_.all_gather(std::move(output), std::move(input), counts, tag);
+  }
+  WorkHandle broadcast(at::Tensor data, int root, Traffic tag) override {
+    return inner_.broadcast(std::move(data), root, tag);
+  }
+  WorkHandle all_to_all(at::Tensor output, at::Tensor input,
+                        std::span<const std::int64_t> output_counts,
+                        std::span<const std::int64_t> input_counts, Traffic tag) override {
+    return inner_.all_to_all(std::move(output), std::move(input), output_counts, input_counts, tag);
+  }
+  void barrier(Traffic tag) override { inner_.barrier(tag); }
+  void abort(std::string_view reason) noexcept override { inner_.abort(reason); }
+
+ private:
+  Communicator& inner_;
+  Counts counts_;
+};
+
+class Session : public StrategySession {
+ public:
+  Session(const AttachContext& context, Strategy& strategy)
+      : host_(context.host), communicator_(context.communicator) {
+    inner_ = strategy.attach({context.host, context.model, context.objectives, context.device,
+                              communicator_, context.optimizer, context.numerics});
+  }
+
+  Lent before_unit(int unit, bool training) override { return inner_->before_unit(unit, training); }
+  Tensors after_unit(int unit, Tensors outputs, bool training) override {
+    return inner_->after_unit(unit, std::move(outputs), training);
+  }
+  void begin_step(int objective, int micro_batches) override {
+    inner_->begin_step(objective, micro_batches);
+    backwards_ = 0;
+  }
+  void before_backward(bool last_of_batch, bool last_of_step) override {
+    ++backwards_;
+    inner_->before_backward(last_of_batch, last_of_step);
+  }
+  void after_backward(bool last_of_batch, bool last_of_step) override {
+    inner_->after_backward(last_of_batch, last_of_step);
+  }
+  StepResult step(const StepRequest& request) override {
+    const StepResult result = inner_->step(request);
+    const Counts counts = communicator_.take();
+    if (host_.rank() > 0) return result;
+    host_.log(Host::Level::kInfo, "counted: " + std::to_string(backwards_) + " backwards, " +
+                                      std::to_string(counts.reductions) + " reductions, " +
+                                      std::to_string(counts.elements) + " elements");
+    return result;
+  }
+  void discard_step() override { inner_->discard_step(); }
+  void full_parameters(
+      bool only_rank0,
+      const std::function<void(const std::string&, const at::Tensor&)>& visit) override {
+    inner_->full_parameters(only_rank0, visit);
+  }
+  std::vector<StateSlice> state(bool for_loading) override { return inner_->state(for_loading); }
+  void state_loaded() override { inner_->state_loaded(); }
+
+ private:
+  Host& host_;
+  CountingCommunicator communicator_;
+  std::unique_ptr<StrategySession> inner_;
+  int backwards_ = 0;
+};
+
+class Counting : public Strategy {
+ public:
+  Counting(Host& host, const Options& options) {
+    void* file = ::dlopen(TRAINHOST_COUNTED_STRATEGY, RTLD_NOW | RTLD_LOCAL);
+    const auto* descriptor =
+        file == nullptr ? nullptr
+                        : static_cast<const PluginDescriptor*>(::dlsym(file, kPluginSymbol));
+    if (descriptor == nullptr) {
+      throw Error(Failure::kPlugin, {.where = TRAINHOST_COUNTED_STRATEGY,
+                                     .what = "cannot be loaded",
+                                     .got = std::string(::dlerror())});
+    }
+    inner_.reset(static_cast<Strategy*>(descriptor->create(host, &options, nullptr)));
+  }
+
+  Claims claims(const ModelSpec& model, const std::vector<ObjectiveSpec>& objectives,
+                const Optimizer& optimizer, int world) const override {
+    return inner_->claims(model, objectives, optimizer, world);
+  }
+  std::unique_ptr<StrategySession> attach(const AttachContext& context) override {
+    return std::make_unique<Session>(context, *inner_);
+  }
+
+ private:
+  std::unique_ptr<Strategy> inner_;
+};
+
+}  // namespace
+
+TRAINHOST_STRATEGY_PLUGIN(Counting, "counting", "1.0.0", R"({
+  "summary": "ddp, with its reductions counted; for tests",
+  "options": [{"name": "bucket_mb", "type": "number", "default": 25, "exclusive_min": 0}]})")
+
+}  // namespace counting

@@ -1,0 +1,159 @@
+// `trainhost prove` as a user runs it: strategies that give the same bits on every model, and
+// faults that do not pass.
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "trainhost_process.h"
+
+namespace {
+
+using namespace trainhost::testing;
+using Arguments = std::vector<std::string>;
+using Catch::Matchers::Contains;
+
+// Each with an uneven last step, and the objectives, dropouts and special parameters it is for.
+constexpr const char* kTiny = R"(
+return {
+  name = "tiny",
+  model = { "tiny", rows = 37 },
+  devices = { "cpu", count = 1 },
+  strategy = "ddp",
+  optimizer = { "adam", lr = 1e-2 },
+  train = { epochs = 1, batch = 3, seed = 5, clip_norm = 0.5 },
+}
+)";
+constexpr const char* kTransformer = R"(
+return {
+  name = "transformer",
+  model = { "transformer", rows = 75, dropout = 0.2 },
+  devices = { "cpu", count = 1 },
+  strategy = "ddp",
+  optimizer = { "adam", lr = 1e-2 },
+  train = { epochs = 1, batch = 5, seed = 5, clip_norm = 0.5 },
+}
+)";
+constexpr const char* kKgat = R"(
+return {
+  name = "kgat",
+  model = { "kgat", embed_dim = 16, layer_dims = { 16, 8 }, dropout = 0.1,
+            pretrain = { epochs = 1 } },
+  data = { synthetic = { users = 150, items = 80, entities = 120, relations = 3, triples = 500,
+                         interactions = 1500, seed = 7 } },
+  devices = { "cpu", count = 1 },
+  strategy = "ddp",
+  optimizer = { "adam", lr = 1e-2 },
+  train = { epochs = 1, batch = 100, seed = 5, clip_norm = 0.05 },
+}
+)";
+
+struct Bench {
+  TemporaryFolder folder;
+  explicit Bench(const char* recipe) { std::ofstream(folder / "recipe.lua") << recipe; }
+
+  Ended prove(Arguments more) const {
+    Arguments all{"prove", "recipe.lua"};
+    all.insert(all.end(), more.begin(), more.end());
+    return run(all, folder.path());
+  }
+  nlohmann::json proved(Arguments more, int code = 0) const {
+    more.push_back("--json");
+    const Ended ended = prove(std::move(more));
+    INFO(ended.output);
+    REQUIRE(ended.code == code);
+    // The words for people go to stderr, before the object.
+    const auto json = nlohmann::json::parse(ended.output.substr(ended.output.find("{\n")));
+    REQUIRE(json["equal"] == (code == 0));
+    return json;
+  }
+};
+
+const char* recipe_of(const std::string& model) {
+  return model == "tiny" ? kTiny : model == "kgat" ? kKgat : kTransformer;
+}
+
+}  // namespace
+
+TEST_CASE("every strategy gives the same bits, whatever the model, optimizer and world") {
+  const std::string model = GENERATE("tiny", "kgat", "transformer");
+  const std::string optimizer =
+      GENERATE("optimizer={\"adam\",lr=1e-2}", "optimizer={\"adamw\",lr=1e-2,weight_decay=0.1}",
+               "optimizer={\"sgd\",lr=1e-2,momentum=0.9}");
+  const int world = GENERATE(2, 4);
+  const int accumulate = GENERATE(1, 3);
+  const Bench bench(recipe_of(model));
+  CAPTURE(model, optimizer, world, accumulate);
+  const auto json = bench.proved({optimizer, "train.accumulate=" + std::to_string(accumulate),
+                                  "--world", std::to_string(world)});
+  std::set<std::string> strategies, hashes;
+  for (const auto& proved : json["runs"]) {
+    strategies.insert(proved["strategy"]);
+    hashes.insert(proved["hash"]);
+    CHECK(proved["loss"] == json["runs"][0]["loss"]);
+    CHECK(proved["loss"].size() >= 2);
+  }
+  CHECK(strategies == std::set<std::string>{"single", "ddp", "dp"});
+  CHECK(hashes.size() == 1);
+}
+
+TEST_CASE("losses that look at all ranks are equal too", "[transformer]") {
+  const std::string task = GENERATE("contrastive", "gradcache");
+  const int world = GENERATE(2, 4);
+  const Bench bench(kTransformer);
+  bench.proved({"model.task=" + task, "--world", std::to_string(world)});
+}
+
+TEST_CASE("another seed gives another hash, the same one the same") {
+  const Bench bench(kKgat);
+  const auto hash = [&](const std::string& seed) {
+    return bench.proved({"--steps", "1", "train.seed=" + seed})["runs"][0]["hash"];
+  };
+  const auto five = hash("5");
+  CHECK(hash("5") == five);
+  CHECK(hash("6") != five);
+}
+
+TEST_CASE("faults are found, with the first tensor and step") {
+  const std::string model = GENERATE("tiny", "kgat");
+  const Bench bench(recipe_of(model));
+  const auto differing = [&](const std::string& strategy) {
+    const auto json = bench.proved({"strategy=" + strategy, "optimizer={\"sgd\",lr=1e-2}"}, 1);
+    REQUIRE(json["runs"].size() == 4);
+    CHECK(json["runs"][1]["hash"] == json["runs"][0]["hash"]);
+    REQUIRE(json["runs"][3]["strategy"] == strategy);
+    CHECK(json["runs"][3]["hash"] != json["runs"][0]["hash"]);
+    return json["runs"][3]["first_difference"];
+  };
+  const std::string first = model == "tiny" ? "fit" : "cf";
+  const auto no_division = differing("faulty_no_division");
+  CHECK(no_division["place"] == first + " 1");
+  CHECK(no_division["tensor"].get<std::string>().starts_with("parameter/"));
+  const auto last_bucket = differing("faulty_last_bucket");
+  CHECK(last_bucket["place"] == first + " 1");
+  CHECK_THAT(last_bucket["text"].get<std::string>(), Contains("not the same on all ranks"));
+  // The first step has no older gradient to take.
+  CHECK(differing("faulty_stale_gradient")["place"] == first + " 2");
+}
+
+TEST_CASE("for people: a table, what differs, and the exit code") {
+  const Bench bench(kTiny);
+  const Ended good = bench.prove({"--world", "2", "--steps", "2"});
+  INFO(good.output);
+  CHECK(good.code == 0);
+  CHECK_THAT(good.output, Contains("single, 2 virtual ranks") && Contains("the reference") &&
+                              Contains("fit 2") && Contains("shrink 2") && Contains("every bit"));
+  const Ended bad = bench.prove({"strategy=faulty_no_division"});
+  CHECK(bad.code == 1);
+  CHECK_THAT(bad.output, Contains("DIFFERS") && Contains("faulty_no_division differs first after "
+                                                         "step fit 1: tensor 'parameter/"));
+}
+
+TEST_CASE("a strategy whose run fails ends the proof with its exit code") {
+  const Bench bench(kTiny);
+  const Ended ended = bench.prove({"model.fault=kill", "model.fault_step=1"});
+  INFO(ended.output);
+  CHECK(ended.code == 5);
+  CHECK_THAT(ended.output, Contains("SIGKILL"));
+  CHECK(bench.prove({"--world", "0"}).code == 2);
+}
