@@ -4,16 +4,15 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <future>
 #include <vector>
 
+#include "host/checkpoint/crc32.h"
 #include "trainhost/error.h"
 
 namespace trainhost::checkpoint {
@@ -21,10 +20,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Written at once, and then handed to the disk, which works while the next one is copied.
-constexpr std::size_t kChunk = std::size_t{8} << 20;
-// A thread costs as much as the CRC of this many bytes, about.
-constexpr std::size_t kWorthAThread = std::size_t{1} << 20;
+// Small enough to be in the processor's cache still when it is written after its CRC was taken.
+constexpr std::size_t kChunk = std::size_t{1} << 18;
+// So much is handed to the disk at once, which works while the next is written.
+constexpr std::int64_t kForTheDisk = std::int64_t{8} << 20;
 constexpr std::size_t kReadBuffer = std::size_t{1} << 18;
 
 std::string partial_name(const std::string& path) { return path + ".partial"; }
@@ -69,12 +68,6 @@ bool exists(const std::string& path) {
 
 }  // namespace
 
-std::uint32_t crc32_of(const void* data, std::int64_t bytes, std::uint32_t before) {
-  if (bytes == 0) return before;  // an empty tensor has no address, which zlib takes for a start
-  return static_cast<std::uint32_t>(
-      crc32_z(before, static_cast<const Bytef*>(data), static_cast<z_size_t>(bytes)));
-}
-
 NewFile::NewFile(std::string path, std::int64_t expected_bytes)
     : path_(std::move(path)),
       expected_bytes_(expected_bytes),
@@ -88,14 +81,12 @@ NewFile::~NewFile() {
 }
 
 void NewFile::write(const void* data, std::size_t bytes) {
-  // Both policies: where no thread can be had, get() computes it here.
-  std::future<std::uint32_t> crc = std::async(
-      bytes >= kWorthAThread ? std::launch::async | std::launch::deferred : std::launch::deferred,
-      crc32_of, data, static_cast<std::int64_t>(bytes), crc32_);
   for (std::size_t at = 0; at < bytes; at += kChunk) {
-    write_chunk(static_cast<const char*>(data) + at, std::min(kChunk, bytes - at));
+    const char* const chunk = static_cast<const char*>(data) + at;
+    const std::size_t size = std::min(kChunk, bytes - at);
+    crc32_ = crc32_of(chunk, static_cast<std::int64_t>(size), crc32_);
+    write_chunk(chunk, size);
   }
-  crc32_ = crc.get();
 }
 
 void NewFile::write_chunk(const char* data, std::size_t bytes) {
@@ -108,7 +99,7 @@ void NewFile::write_chunk(const char* data, std::size_t bytes) {
     bytes_ += done;
   }
   // Only a hint; errors of the disk come with fsync.
-  if (bytes_ - handed_over_ >= static_cast<std::int64_t>(kChunk)) {
+  if (bytes_ - handed_over_ >= kForTheDisk) {
     ::sync_file_range(fd_, handed_over_, bytes_ - handed_over_, SYNC_FILE_RANGE_WRITE);
     handed_over_ = bytes_;
   }

@@ -11,9 +11,6 @@
 
 namespace trainhost::checkpoint {
 
-/// zlib's CRC-32 of a range of any size; `before`: that of what precedes it.
-std::uint32_t crc32_of(const void* data, std::int64_t bytes, std::uint32_t before = 0);
-
 /// Writes PATH.partial; commit() makes it PATH. Without commit() nothing stays.
 class NewFile {
  public:
@@ -23,7 +20,7 @@ class NewFile {
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;
 
-  /// No copy is made; the CRC of a large range is taken in a thread while it is written.
+  /// Makes no copy.
   void write(const void* data, std::size_t bytes);
   /// kFleeting: for a file that need not outlive a crash of the machine.
   enum class Durability { kDurable, kFleeting };

@@ -88,7 +88,7 @@ std::string newest(const std::string& run_directory) {
   const std::vector<Found> found = list(checkpoints_of(run_directory));
   if (!found.empty()) return fs::absolute(found.back().path).lexically_normal().string();
   throw Error(Failure::kUser, {.where = checkpoints_of(run_directory),
-                               .what = "there is no checkpoint to go on from",
+                               .what = "there is no whole checkpoint to go on from",
                                .fix = "start the recipe again"});
 }
 

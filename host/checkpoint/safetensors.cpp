@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "host/checkpoint/crc32.h"
 #include "trainhost/error.h"
 
 namespace trainhost::checkpoint {
@@ -90,13 +91,24 @@ std::string header_text(const std::vector<TensorHeader>& tensors,
                                .fix = "take another copy of the file"});
 }
 
-/// Σ checked products: the bytes of a shape, or -1 where that does not fit.
+/// A size or an offset. The library's own conversion takes reals too; above 2^63 it gives negative
+/// numbers, which are refused later.
+std::int64_t whole_number(const json& value) {
+  if (!value.is_number_integer()) throw json::other_error::create(501, "no whole number", &value);
+  return value.get<std::int64_t>();
+}
+
+/// Checked products: the bytes of a shape, or -1 where that does not fit. The strides must fit even
+/// where a size is 0.
 std::int64_t checked_bytes(const std::vector<std::int64_t>& shape, std::size_t element) {
-  std::int64_t bytes = static_cast<std::int64_t>(element);
+  auto bytes = static_cast<std::int64_t>(element);
+  bool empty = false;
   for (const std::int64_t size : shape) {
-    if (size < 0 || __builtin_mul_overflow(bytes, size, &bytes)) return -1;
+    empty = empty || size == 0;
+    if (size < 0) return -1;
+    if (size > 0 && __builtin_mul_overflow(bytes, size, &bytes)) return -1;
   }
-  return bytes;
+  return empty ? 0 : bytes;
 }
 
 }  // namespace
@@ -190,9 +202,11 @@ void SafetensorsReader::parse() {
                                        [&](const auto& t) { return type == t.first; });
       if (known == kTypes.end()) broken(path_, "tensor '" + name + "' has type " + type);
       entry.dtype = known->second;
-      entry.shape = value.at("shape").get<std::vector<std::int64_t>>();
-      begin = value.at("data_offsets").at(0).get<std::int64_t>();
-      end = value.at("data_offsets").at(1).get<std::int64_t>();
+      for (const json& size : value.at("shape").get_ref<const json::array_t&>()) {
+        entry.shape.push_back(whole_number(size));
+      }
+      begin = whole_number(value.at("data_offsets").at(0));
+      end = whole_number(value.at("data_offsets").at(1));
     } catch (const json::exception&) {
       broken(path_, "tensor '" + name + "' is described wrongly");
     }
@@ -236,7 +250,9 @@ at::Tensor SafetensorsReader::tensor(const std::string& name) const {
   // The format packs tensors without gaps, so one of 16-bit values can leave the next misaligned.
   if (entry.begin % static_cast<std::int64_t>(c10::elementSize(entry.dtype)) != 0) {
     at::Tensor copy = at::empty(entry.shape, entry.dtype);
-    std::memcpy(copy.mutable_data_ptr(), data_ + entry.begin, copy.nbytes());
+    if (copy.numel() > 0) {
+      std::memcpy(copy.mutable_data_ptr(), data_ + entry.begin, copy.nbytes());
+    }
     return copy;
   }
   return at::from_blob(const_cast<char*>(data_) + entry.begin, entry.shape, entry.dtype);

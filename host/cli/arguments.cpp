@@ -16,15 +16,17 @@ namespace {
 
 constexpr std::size_t kMaxWorlds = 64;
 
-const std::vector<std::string> kCommands = {"describe", "prove",        "resume",
-                                            "plugins",  "check-plugin", "recipes",
-                                            "doctor",   "help",         "version"};
+const std::vector<std::string> kCommands = {"describe", "prove",   "resume",  "predict",
+                                            "export",   "plugins", "recipes", "check-plugin",
+                                            "doctor",   "help",    "version"};
 
 constexpr const char* kHelp = R"(trainhost trains a model on many devices, as a Lua recipe says.
 
 Usage:
   trainhost RECIPE [key=value…] [--run-dir DIR] [--plugin FILE]…   train
   trainhost resume RUN [key=value…]        go on from the newest checkpoint of a run directory
+  trainhost predict RUN --users 1,2,3 --output FILE   put the trained model to use
+  trainhost export RUN --to DIR            the trained model for other programs
   trainhost describe RECIPE [key=value…]   what a run would do, a column for each number of ranks
   trainhost prove RECIPE [key=value…]      show that every strategy gives the same bits
   trainhost recipes                        list the installed recipes; `recipes copy NAME` takes one
@@ -201,6 +203,76 @@ Arguments parse_resume(const std::vector<std::string>& words) {
   return out;
 }
 
+void add_trained_model(::CLI::App& app, TrainedModel& model) {
+  app.add_option("RUN", model.run_directory, "The run directory, such as runs/NAME")
+      ->required()
+      ->type_name("");
+  ::CLI::Option* last = app.add_flag("--last", model.last, "Take the newest checkpoint");
+  app.add_option("--checkpoint", model.checkpoint,
+                 "Take this one, such as step-120, instead of the best model")
+      ->type_name("NAME")
+      ->excludes(last);
+  add_plugins(app, model.plugins);
+}
+
+// What places the run, and what is asked of the model, come in one list.
+void sort_words(const std::vector<std::string>& words, TrainedModel& model,
+                std::vector<std::string>* options) {
+  check_overrides(words);
+  for (const std::string& word : words) {
+    const std::string key = word.substr(0, word.find('='));
+    const bool places = key == "devices" || key.starts_with("data.");
+    if (places || options == nullptr) {
+      model.overrides.push_back(word);
+    } else {
+      options->push_back(word);
+    }
+  }
+}
+
+Arguments parse_predict(const std::vector<std::string>& words) {
+  PredictArguments out;
+  std::vector<std::string> given;
+  std::string users, k;
+  bool with_train_items = false;
+  ::CLI::App app("Puts the best model of a run to use.", "trainhost predict");
+  app.footer(
+      "Examples (KGAT; columns user, rank, item, score, and names where the data have them):\n"
+      "  trainhost predict runs/books --users 1,2,3 -k 20 --output top.csv\n"
+      "  trainhost predict runs/books --users @ids.txt --output - data.dir=/data/books");
+  add_trained_model(app, out.model);
+  app.add_option("key=value", given,
+                 "What the model is asked (k=20 is the same as -k 20); data.dir, devices")
+      ->type_name("");
+  app.add_option("--output", out.output, "Write to this file; - is stdout")
+      ->required()
+      ->type_name("FILE");
+  app.add_option("--users", users, "1,2,3, all, or @FILE with one id a line")->type_name("IDS");
+  app.add_option("-k,--top", k, "How many items for each user (default 20)")->type_name("N");
+  app.add_flag("--with-train-items", with_train_items,
+               "Rank the items that the user is known to have chosen too");
+  if (auto text = parse(app, words)) return *text;
+  sort_words(given, out.model, &out.options);
+  if (app.count("--users") > 0) out.options.push_back("users=" + users);
+  if (app.count("-k") > 0) out.options.push_back("k=" + k);
+  if (with_train_items) out.options.push_back("with_train_items=true");
+  return out;
+}
+
+Arguments parse_export(const std::vector<std::string>& words) {
+  ExportArguments out;
+  std::vector<std::string> given;
+  ::CLI::App app("Writes the best model of a run for other programs: safetensors and JSON.",
+                 "trainhost export");
+  app.footer("Example:\n  trainhost export runs/books --to exported");
+  add_trained_model(app, out.model);
+  app.add_option("key=value", given, "data.dir, devices")->type_name("");
+  app.add_option("--to", out.to, "A folder that is new or empty")->required()->type_name("DIR");
+  if (auto text = parse(app, words)) return *text;
+  sort_words(given, out.model, nullptr);
+  return out;
+}
+
 Arguments parse_plugins(const std::vector<std::string>& words) {
   PluginsArguments out;
   ::CLI::App app("Lists the plugins there are, and for each refused file every reason.",
@@ -255,6 +327,8 @@ Arguments parse_arguments(const std::vector<std::string>& words) {
   if (first == "describe") return parse_describe(rest);
   if (first == "prove") return parse_prove(rest);
   if (first == "resume") return parse_resume(rest);
+  if (first == "predict") return parse_predict(rest);
+  if (first == "export") return parse_export(rest);
   if (first == "doctor") return parse_doctor(rest);
   if (first == "plugins") return parse_plugins(rest);
   if (first == "check-plugin") return parse_check_plugin(rest);

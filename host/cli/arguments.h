@@ -32,6 +32,24 @@ struct ProveArguments {
   std::vector<std::string> plugins;
   bool json = false;
 };
+/// An earlier run, and which of its models is meant.
+struct TrainedModel {
+  std::string run_directory;
+  std::string checkpoint;  ///< its folder's name or path
+  bool last = false;       ///< the newest checkpoint; neither: the best model
+  /// data.dir=… and devices=…, as for resume.
+  std::vector<std::string> overrides;
+  std::vector<std::string> plugins;
+};
+struct PredictArguments {
+  TrainedModel model;
+  std::vector<std::string> options;  ///< "key=value" of the model's predict
+  std::string output;                ///< "-": stdout
+};
+struct ExportArguments {
+  TrainedModel model;
+  std::string to;
+};
 struct DoctorArguments {
   std::vector<std::string> plugins;
   bool json = false;
@@ -61,9 +79,9 @@ struct Text {
   std::string text;
 };
 
-using Arguments =
-    std::variant<RunArguments, DescribeArguments, ProveArguments, ResumeArguments, PluginsArguments,
-                 CheckPluginArguments, RecipesArguments, DoctorArguments, Text>;
+using Arguments = std::variant<RunArguments, DescribeArguments, ProveArguments, ResumeArguments,
+                               PluginsArguments, CheckPluginArguments, RecipesArguments,
+                               DoctorArguments, PredictArguments, ExportArguments, Text>;
 
 /// `words`: argv without the program. Throws Error (kUser) on anything wrong, with "did you mean".
 Arguments parse_arguments(const std::vector<std::string>& words);

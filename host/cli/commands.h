@@ -12,6 +12,8 @@ namespace trainhost::cli {
 int run_command(const RunArguments& arguments);
 int resume_command(const ResumeArguments& arguments);
 int prove_command(const ProveArguments& arguments);
+int predict_command(const PredictArguments& arguments);
+int export_command(const ExportArguments& arguments);
 int doctor_command(const DoctorArguments& arguments);
 int describe_command(const DescribeArguments& arguments);
 int recipes_command(const RecipesArguments& arguments);

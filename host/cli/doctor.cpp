@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "host/cli/installed_files.h"
+#include "host/cli/needed_libraries.h"
 #include "host/cli/nvml_links.h"
 #include "host/launch/libtorch.h"
 #include "host/plugins/places.h"
@@ -21,6 +22,9 @@ namespace {
 
 namespace fs = std::filesystem;
 using Status = Finding::Status;
+
+// Makers on the PCI bus.
+constexpr const char *kNvidia = "0x10de", *kIntel = "0x8086";
 
 bool is_there(const fs::path& path) {
   std::error_code ignored;
@@ -50,6 +54,27 @@ std::optional<launch::LibTorch> find_libtorch(const Surroundings& here, Section&
         {Status::kMissing, "LibTorch",
          fmt::format("{}: expected {}, got {}", text.what, text.expected, text.got), text.fix});
     return std::nullopt;
+  }
+}
+
+// A LibTorch that was copied without the packages beside it is found, and does not load. What
+// libtorch_cuda.so needs matters only where there is a GPU.
+void examine_libraries(const launch::LibTorch& libtorch, bool gpu, Section& out,
+                       std::string& obstacle) {
+  for (const char* name : {"libtorch_cpu.so", "libtorch_cuda.so"}) {
+    const bool cuda = name == std::string_view("libtorch_cuda.so");
+    const std::string file = libtorch.folder + "/lib/" + name;
+    if (!is_there(file) || (cuda && !gpu)) continue;
+    try {
+      const auto missing = missing_libraries(file, libtorch.library_path);
+      if (missing.empty()) continue;
+      out.findings.push_back({Status::kMissing, name, "not found: " + recipe::join(missing, ", "),
+                              "install the nvidia-* packages of this torch beside it (pip install "
+                              "torch), or export LD_LIBRARY_PATH=DIR of these libraries"});
+      if (!cuda && obstacle.empty()) obstacle = "LibTorch does not find the libraries it needs";
+    } catch (const Error& error) {
+      out.findings.push_back({Status::kWarn, name, error.text().what, "install LibTorch again"});
+    }
   }
 }
 
@@ -136,7 +161,7 @@ Finding examine_missing(const Surroundings& here, const std::string& kind,
   if (!cuda && kind != "xpu") return out;
   if (says("is visible")) {
     out.fix = "unset CUDA_VISIBLE_DEVICES, or name devices that exist";
-  } else if (count_on_bus(here, cuda ? "0x10de" : "0x8086") == 0) {
+  } else if (count_on_bus(here, cuda ? kNvidia : kIntel) == 0) {
     out.text += fmt::format("; this machine shows no {} GPU", cuda ? "NVIDIA" : "Intel");
   } else if (says("plugin is installed") || says("refused")) {
     out.fix = "build or install trainhost with its " + kind + " plugin";
@@ -213,7 +238,11 @@ Diagnosis examine(const Surroundings& here, plugins::Catalog& catalog) {
       "installation",
       {{Status::kOk, "trainhost", TRAINHOST_VERSION " in " + plugins::install_prefix(), ""}}};
   const auto libtorch = find_libtorch(here, software);
-  if (!libtorch) out.obstacle = "there is no usable LibTorch";
+  if (libtorch) {
+    examine_libraries(*libtorch, count_on_bus(here, kNvidia) > 0, software, out.obstacle);
+  } else {
+    out.obstacle = "there is no usable LibTorch";
+  }
   software.findings.push_back(examine_python_torch(!libtorch));
   software.findings.push_back(examine_rank_program(out.obstacle));
   const plugins::PluginReport report =

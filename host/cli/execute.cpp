@@ -99,6 +99,19 @@ void report_ending(const Ending& ending, const telemetry::RunRecord& record,
   }
 }
 
+// A disk that is full may not take the summary either; that must not hide what has happened.
+bool keep_summary(const telemetry::RunDirectory& directory, const std::string& json,
+                  telemetry::Console& console) {
+  try {
+    directory.write_summary(json);
+    return true;
+  } catch (const Error& error) {
+    console.finish();
+    console.error(error.what());
+    return false;
+  }
+}
+
 }  // namespace
 
 int execute(const PreparedRun& run, telemetry::RunDirectory directory) {
@@ -121,17 +134,19 @@ int execute(const PreparedRun& run, telemetry::RunDirectory directory) {
     directory.log("the run ended: " + outcome.outcome +
                   (outcome.error.empty() ? "" : ": " + outcome.error));
     audience.flush();
-    directory.write_summary(record.summary(outcome));
+    const bool kept = keep_summary(directory, record.summary(outcome), console);
     report_ending(ending, record, directory.path(), seconds, console);
-    return ending.exit_code;
+    return kept || ending.exit_code != 0 ? ending.exit_code : static_cast<int>(Failure::kRun);
   } catch (const Error& error) {
     console.finish();
     directory.log(error.what());
-    directory.write_summary(record.summary({.outcome = "failed",
-                                            .error = error.what(),
-                                            .exit_code = static_cast<int>(error.failure()),
-                                            .peak_memory_mb = {},
-                                            .seconds = steady_seconds() - began}));
+    keep_summary(directory,
+                 record.summary({.outcome = "failed",
+                                 .error = error.what(),
+                                 .exit_code = static_cast<int>(error.failure()),
+                                 .peak_memory_mb = {},
+                                 .seconds = steady_seconds() - began}),
+                 console);
     throw;
   }
 }

@@ -27,6 +27,8 @@ struct RunCommand {
   int operator()(const cli::RunArguments& a) const { return cli::run_command(a); }
   int operator()(const cli::DescribeArguments& a) const { return cli::describe_command(a); }
   int operator()(const cli::ProveArguments& a) const { return cli::prove_command(a); }
+  int operator()(const cli::PredictArguments& a) const { return cli::predict_command(a); }
+  int operator()(const cli::ExportArguments& a) const { return cli::export_command(a); }
   int operator()(const cli::DoctorArguments& a) const { return cli::doctor_command(a); }
   int operator()(const cli::ResumeArguments& a) const { return cli::resume_command(a); }
   int operator()(const cli::PluginsArguments& a) const { return cli::plugins_command(a); }

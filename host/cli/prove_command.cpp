@@ -119,7 +119,7 @@ class Prover {
                             base.recipe_file, out.world, out.world == 1 ? "" : "s", out.steps,
                             out.steps == 1 ? "" : "s");
     out.settings =
-        fmt::format("{}, batch {} a rank, accumulate {}, clip_norm {}, seed {}; {} {}, exact sums",
+        fmt::format("{}, batch {} as written, accumulate {}, clip_norm {}, seed {}; {} {}, exact sums",
                     base.optimizer.name, train.batch, train.accumulate,
                     train.clip_norm > 0 ? fmt::format("{}", train.clip_norm) : "off", train.seed,
                     kind_, base.precision);

@@ -148,8 +148,12 @@ std::string prove_text(const ProveFacts& facts, const std::vector<ProvedRun>& ru
     out += pad_right(runs[r].label, width) + "  " + pad_right(runs[r].hash(), 16) + "  " +
            (r == 0 ? "the reference" : verdict) + "\n";
   }
-  out += "\n" + pad_right("loss of step", width) + pad_left(reference.strategy, 18);
-  for (std::size_t r = 1; r < runs.size(); ++r) out += pad_left(runs[r].strategy, 18);
+  // The last part of a dotted id tells them apart.
+  const auto heading = [](const std::string& id) {
+    return pad_left(telemetry::cut(id.substr(id.rfind('.') + 1), 17), 18);
+  };
+  out += "\n" + pad_right("loss of step", width) + heading(reference.strategy);
+  for (std::size_t r = 1; r < runs.size(); ++r) out += heading(runs[r].strategy);
   out += "\n";
   for (std::size_t p = 0; p < reference.places.size(); ++p) {
     const ProvedRun::Place& place = reference.places[p];

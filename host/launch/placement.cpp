@@ -5,6 +5,9 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
 #include <numeric>
 #include <set>
 #include <thread>
@@ -112,7 +115,15 @@ class Placer {
       return;
     }
     if (count > allowed.size()) refuse_count(count, allowed.size());
-    out_.indices.assign(allowed.begin(), allowed.begin() + static_cast<std::ptrdiff_t>(count));
+    const auto sharing = static_cast<std::size_t>(request_.ranks_per_device);
+    for (std::size_t i = 0; i < count; ++i) {
+      out_.indices.insert(out_.indices.end(), sharing, allowed[i]);
+    }
+    if (sharing > 1) {
+      out_.warnings.push_back(fmt::format(
+          "{} share each {} device (TRAINHOST_SHARE_DEVICES): correct, but slower than one",
+          ranks_text(sharing), out_.device_kind));
+    }
   }
 
   // Some launchers show each rank its own device alone, others all of them to each.
@@ -183,6 +194,20 @@ class Placer {
 };
 
 }  // namespace
+
+int ranks_sharing_a_device() {
+  constexpr int kMost = 16;
+  const char* text = std::getenv("TRAINHOST_SHARE_DEVICES");
+  if (text == nullptr || *text == '\0') return 1;
+  int ranks = 0;
+  const char* end = text + std::strlen(text);
+  const auto [stop, error] = std::from_chars(text, end, ranks);
+  if (error == std::errc() && stop == end && ranks >= 1 && ranks <= kMost) return ranks;
+  throw Error(Failure::kUser, {.where = "environment",
+                               .what = "TRAINHOST_SHARE_DEVICES does not fit",
+                               .expected = fmt::format("ranks on each device, 1 to {}", kMost),
+                               .got = text});
+}
 
 Placement place(const PlacementRequest& request, const Prober& probe) {
   return Placer(request, probe).place();

@@ -39,12 +39,17 @@ struct Placement {
   int ranks() const { return static_cast<int>(indices.size()); }
 };
 
+/// Ranks on each device other than the CPU: TRAINHOST_SHARE_DEVICES of the environment, else 1. For
+/// tests of what several ranks do where there is one GPU; correct, and slow. Throws Error (kUser).
+int ranks_sharing_a_device();
+
 struct PlacementRequest {
   recipe::DevicesRequest devices;
   std::string precision = "fp32";
   int cores = 1;  ///< that this process may use
   /// Another launcher has placed one rank: the device of this local rank alone is wanted.
   int foreign_local_rank = -1;
+  int ranks_per_device = ranks_sharing_a_device();
 };
 
 /// Throws Error (kDevice) where nothing serves, fewer devices are there than asked for, or a device

@@ -55,9 +55,6 @@ std::string scalars_record(Moment moment, const std::vector<Scalar>& scalars) {
     pb::SummaryValue* value = event.mutable_summary()->add_value();
     value->set_tag(utf8(scalar.tag));
     value->set_simple_value(static_cast<float>(scalar.value));
-    if (!scalar.description.empty()) {
-      value->mutable_metadata()->set_summary_description(utf8(scalar.description));
-    }
   }
   return record(event);
 }

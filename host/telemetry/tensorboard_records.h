@@ -19,8 +19,7 @@ struct Moment {
 
 struct Scalar {
   std::string tag{};
-  double value = 0;           ///< TensorBoard keeps 32 bits of it
-  std::string description{};  ///< shown beside the chart; may be empty
+  double value = 0;  ///< TensorBoard keeps 32 bits of it
 };
 
 using Hparam = std::pair<std::string, std::variant<double, std::string>>;

@@ -47,9 +47,9 @@ std::string file_name(const std::string& folder, double seconds) {
 std::vector<Scalar> scalars_of(const Step& step) {
   return {{"loss/" + step.objective, step.loss},
           {"lr/" + step.objective, step.lr},
-          {"grad_norm/" + step.objective, step.grad_norm, "before clipping"},
-          {"samples_per_s/" + step.objective, step.samples_per_s, "of all ranks"},
-          {"memory", step.memory_mb, "of rank 0, in MB"}};
+          {"grad_norm/" + step.objective, step.grad_norm},
+          {"samples_per_s/" + step.objective, step.samples_per_s},
+          {"memory_mb", step.memory_mb}};
 }
 
 std::vector<Scalar> scalars_of(const Evaluation& evaluation) {

@@ -1,6 +1,7 @@
 #include "host/train/collectives.h"
 
 #include <ATen/ops/empty.h>
+#include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <numeric>
@@ -49,40 +50,25 @@ at::Tensor scatter(Communicator& communicator, const at::Tensor& rows, const Cou
   return output;
 }
 
-Communicator& communicator_of(AutogradContext* context) {
-  return *reinterpret_cast<Communicator*>(context->saved_data["communicator"].toInt());
+/// The collectives of a node of the graph; in backward, until its own has run.
+ModelCollectives& owner_of(AutogradContext* context) {
+  return *reinterpret_cast<ModelCollectives*>(context->saved_data["owner"].toInt());
 }
 
-void save(AutogradContext* context, std::int64_t communicator, const Counts& rows_of) {
-  context->saved_data["communicator"] = communicator;
+Communicator& save(AutogradContext* context, std::int64_t owner, const Counts& rows_of) {
+  context->saved_data["owner"] = owner;
   context->saved_data["rows_of"] = rows_of;
+  return owner_of(context).communicator();
 }
 
-struct AllGather : Function<AllGather> {
-  static Variable forward(AutogradContext* context, const Variable& rows, std::int64_t communicator,
-                          const Counts& rows_of) {
-    save(context, communicator, rows_of);
-    return gather(communicator_of(context), rows, rows_of);
-  }
-  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    return {scatter(communicator_of(context), gradients[0],
-                    context->saved_data["rows_of"].toIntVector()),
-            Variable(), Variable()};
-  }
-};
-
-struct ReduceScatter : Function<ReduceScatter> {
-  static Variable forward(AutogradContext* context, const Variable& rows, std::int64_t communicator,
-                          const Counts& rows_of) {
-    save(context, communicator, rows_of);
-    return scatter(communicator_of(context), rows, rows_of);
-  }
-  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    return {gather(communicator_of(context), gradients[0],
-                   context->saved_data["rows_of"].toIntVector()),
-            Variable(), Variable()};
-  }
-};
+/// Runs a node's backward: `operation` is its collective.
+template <class Operation>
+Variable run_backward(AutogradContext* context, Operation&& operation) {
+  ModelCollectives& owner = owner_of(context);
+  Variable gradient = operation(owner.communicator(), context->saved_data["rows_of"].toIntVector());
+  owner.done();
+  return gradient;
+}
 
 at::Tensor sum(Communicator& communicator, const at::Tensor& value) {
   at::Tensor output = value.clone(at::MemoryFormat::Contiguous);
@@ -90,14 +76,42 @@ at::Tensor sum(Communicator& communicator, const at::Tensor& value) {
   return output;
 }
 
-struct AllReduce : Function<AllReduce> {
-  static Variable forward(AutogradContext* context, const Variable& value,
-                          std::int64_t communicator) {
-    context->saved_data["communicator"] = communicator;
-    return sum(communicator_of(context), value);
+struct AllGather : Function<AllGather> {
+  static Variable forward(AutogradContext* context, const Variable& rows, std::int64_t owner,
+                          const Counts& rows_of) {
+    return gather(save(context, owner, rows_of), rows, rows_of);
   }
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    return {sum(communicator_of(context), gradients[0]), Variable()};
+    return {run_backward(context,
+                         [&](Communicator& communicator, const Counts& rows_of) {
+                           return scatter(communicator, gradients[0], rows_of);
+                         }),
+            Variable(), Variable()};
+  }
+};
+
+struct ReduceScatter : Function<ReduceScatter> {
+  static Variable forward(AutogradContext* context, const Variable& rows, std::int64_t owner,
+                          const Counts& rows_of) {
+    return scatter(save(context, owner, rows_of), rows, rows_of);
+  }
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    return {run_backward(context,
+                         [&](Communicator& communicator, const Counts& rows_of) {
+                           return gather(communicator, gradients[0], rows_of);
+                         }),
+            Variable(), Variable()};
+  }
+};
+
+struct AllReduce : Function<AllReduce> {
+  static Variable forward(AutogradContext* context, const Variable& value, std::int64_t owner) {
+    return sum(save(context, owner, {}), value);
+  }
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    return {run_backward(context, [&](Communicator& communicator,
+                                      const Counts&) { return sum(communicator, gradients[0]); }),
+            Variable()};
   }
 };
 
@@ -117,28 +131,31 @@ Counts checked(const Communicator& communicator, const at::Tensor& rows,
   return {rows_of.begin(), rows_of.end()};
 }
 
-std::int64_t handle(Communicator& communicator) {
-  return reinterpret_cast<std::int64_t>(&communicator);
+/// What a node keeps; counts it where it will have a backward.
+std::int64_t record(ModelCollectives* collectives, const at::Tensor& input) {
+  if (c10::GradMode::is_enabled() && input.requires_grad()) collectives->recorded();
+  return reinterpret_cast<std::int64_t>(collectives);
 }
 
 }  // namespace
 
-at::Tensor differentiable_all_gather(Communicator& communicator, const at::Tensor& rows,
-                                     std::span<const std::int64_t> rows_of) {
-  const std::int64_t mine =
-      communicator.rank() < static_cast<int>(rows_of.size()) ? rows_of[communicator.rank()] : -1;
-  return AllGather::apply(rows, handle(communicator), checked(communicator, rows, rows_of, mine));
+at::Tensor ModelCollectives::all_gather(const at::Tensor& rows,
+                                        std::span<const std::int64_t> rows_of) {
+  const auto rank = static_cast<std::size_t>(communicator_.rank());
+  const std::int64_t mine = rank < rows_of.size() ? rows_of[rank] : -1;
+  const Counts counts = checked(communicator_, rows, rows_of, mine);
+  return AllGather::apply(rows, record(this, rows), counts);
 }
 
-at::Tensor differentiable_reduce_scatter(Communicator& communicator, const at::Tensor& rows,
-                                         std::span<const std::int64_t> rows_of) {
+at::Tensor ModelCollectives::reduce_scatter(const at::Tensor& rows,
+                                            std::span<const std::int64_t> rows_of) {
   const std::int64_t all = std::accumulate(rows_of.begin(), rows_of.end(), std::int64_t{0});
-  return ReduceScatter::apply(rows, handle(communicator),
-                              checked(communicator, rows, rows_of, all));
+  const Counts counts = checked(communicator_, rows, rows_of, all);
+  return ReduceScatter::apply(rows, record(this, rows), counts);
 }
 
-at::Tensor differentiable_all_reduce(Communicator& communicator, const at::Tensor& value) {
-  return AllReduce::apply(value, handle(communicator));
+at::Tensor ModelCollectives::all_reduce(const at::Tensor& value) {
+  return AllReduce::apply(value, record(this, value));
 }
 
 }  // namespace trainhost::train

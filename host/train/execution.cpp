@@ -6,7 +6,6 @@
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "host/train/collectives.h"
 #include "trainhost/error.h"
 
 namespace trainhost::train {
@@ -15,6 +14,7 @@ void RankExecution::begin_micro_batch(bool last_batch) {
   training_ = true;
   last_batch_ = last_batch;
   reduced_ = false;
+  collectives_.forget();
 }
 
 void RankExecution::finish_micro_batch(const at::Tensor& loss_sum) {
@@ -40,23 +40,25 @@ void RankExecution::backward(const Tensors& outputs, const Tensors& gradients, b
                                    .fix = "mark only the last backward of a micro-batch"});
   }
   session_.before_backward(last, last && last_batch_);
+  if (collectives_.outstanding()) session_.hold(true);
   if (!outputs.empty()) torch::autograd::backward(outputs, gradients);
+  if (collectives_.outstanding()) session_.hold(false);
   session_.after_backward(last, last && last_batch_);
   reduced_ = last;
 }
 
 at::Tensor RankExecution::all_gather(const at::Tensor& rows,
                                      std::span<const std::int64_t> rows_of) {
-  return differentiable_all_gather(communicator_, rows, rows_of);
+  return collectives_.all_gather(rows, rows_of);
 }
 
 at::Tensor RankExecution::reduce_scatter(const at::Tensor& rows,
                                          std::span<const std::int64_t> rows_of) {
-  return differentiable_reduce_scatter(communicator_, rows, rows_of);
+  return collectives_.reduce_scatter(rows, rows_of);
 }
 
 at::Tensor RankExecution::all_reduce(const at::Tensor& value) {
-  return differentiable_all_reduce(communicator_, value);
+  return collectives_.all_reduce(value);
 }
 
 void RankExecution::sum_over_ranks(std::span<double> values) {

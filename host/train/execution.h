@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "host/train/collectives.h"
 #include "trainhost/communicator.h"
 #include "trainhost/execution.h"
 #include "trainhost/strategy.h"
@@ -16,7 +17,11 @@ class RankExecution : public Execution {
  public:
   RankExecution(StrategySession& session, Communicator& communicator, at::Device device,
                 std::uint64_t seed)
-      : session_(session), communicator_(communicator), device_(device), seed_(seed) {}
+      : session_(session),
+        communicator_(communicator),
+        device_(device),
+        seed_(seed),
+        collectives_(communicator, [this] { session_.hold(false); }) {}
 
   /// With gradients; `last_batch`: the last micro-batch of the optimizer step.
   void begin_micro_batch(bool last_batch);
@@ -45,6 +50,7 @@ class RankExecution : public Execution {
   const at::Device device_;
   const std::uint64_t seed_;
 
+  ModelCollectives collectives_;
   bool training_ = false;
   bool last_batch_ = false;
   bool reduced_ = false;  // backward was called with `last` in this micro-batch

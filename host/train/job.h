@@ -4,17 +4,31 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
 
 #include "host/launch/rank_environment.h"
 
 namespace trainhost::train {
 
 struct Job {
-  enum class Kind { kTrain, kProve };
+  enum class Kind { kTrain, kProve, kPredict, kExport };
   Kind kind = Kind::kTrain;
   /// kProve: optimizer steps of each objective; the last one is the epoch's last, which is often
   /// uneven.
   std::int64_t prove_steps = 0;
+  /// kPredict, kExport: the trained model.
+  struct Use {
+    std::string source;   ///< the folder of best/ or of a checkpoint
+    std::string target;   ///< the file of predictions, or the folder of the export
+    bool stream = false;  ///< target is a pipe or terminal: written as it comes, never renamed
+    bool stand_in_allowed = false;               ///< the run itself was trained on stand-in data
+    std::map<std::string, std::string> options;  ///< of the model's predict, as written
+    std::string facts;                           ///< kExport: members of model.json, a JSON object
+  };
+  Use use{};
+
+  bool trains() const { return kind == Kind::kTrain || kind == Kind::kProve; }
 
   /// Reads TRAINHOST_JOB and its file. Throws Error (kUser) on what it does not know.
   static Job from(const launch::RankEnvironment& environment);

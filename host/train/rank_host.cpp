@@ -15,6 +15,7 @@ void RankHost::progress(std::string_view what, std::int64_t done, std::int64_t t
 }
 
 void RankHost::announce_stand_in(std::string_view what) {
+  stood_in_ = true;
   if (settings_.rank == 0) events_.stand_in(what);
 }
 

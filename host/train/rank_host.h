@@ -44,6 +44,8 @@ class RankHost : public Host {
   void doing(std::string_view what) { control_.doing(settings_.control_slot, what); }
   /// From here on an interrupt is noticed between steps; before, progress() throws Interrupted.
   void training_has_begun() { training_ = true; }
+  /// Whether something stands in for what the recipe named.
+  bool stood_in() const { return stood_in_; }
   telemetry::EventWriter& events() { return events_; }
   int stop_signal() const { return control_.stop_signal(); }
   std::uint64_t heartbeat(int control_slot) const { return control_.heartbeat(control_slot); }
@@ -55,6 +57,7 @@ class RankHost : public Host {
   telemetry::EventWriter& events_;
   const launch::Control& control_;
   std::atomic<bool> training_ = false;
+  std::atomic<bool> stood_in_ = false;
 };
 
 }  // namespace trainhost::train

@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
   std::signal(SIGINT, SIG_IGN);
   std::signal(SIGTERM, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file over the limit is an error of write() instead
   try {
     const auto environment = launch::RankEnvironment::from_environment();
     launch::die_with_parent(environment.parent);

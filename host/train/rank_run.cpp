@@ -20,6 +20,7 @@
 #include "host/train/rank_host.h"
 #include "host/train/tcp_store.h"
 #include "host/train/trainer.h"
+#include "host/train/use_model.h"
 #include "trainhost/device.h"
 #include "trainhost/model.h"
 #include "trainhost/strategy.h"
@@ -196,6 +197,11 @@ void run_rank(Process& process, int local, Communicator& communicator) {
   const auto rank = process.model->make_rank(communicator.rank(), communicator.world());
   if (host.rank() == 0) host.events().phase_end("start", now() - making);
 
+  if (!process.job.trains()) {
+    use_model({process.plan, process.job, host, *process.model, process.spec, *rank, session,
+               communicator, *attached});
+    return;
+  }
   Trainer trainer({process.plan, host, *process.model, process.spec, process.objectives, *rank,
                    session, communicator, *attached, process.run_directory,
                    process.job.prove_steps});
@@ -280,6 +286,9 @@ void declare(Process& process) {
   prepare(*process.model, *process.store, *process.hosts.front(), process.environment);
   process.spec = process.model->declare();
   process.objectives = process.model->objectives();
+  if (!process.job.trains()) {
+    check_use(process.plan, process.job, *process.model, *process.hosts.front());
+  }
   check_model(process.plan.model.id, process.spec, process.objectives);
   process.run_directory = agreed_run_directory(process.environment, *process.store);
 }

@@ -78,6 +78,10 @@ void Trainer::take_position(const checkpoint::Position& loaded, const std::strin
   evaluated_step_ = loaded.evaluated_step;
   const std::int64_t patience = parts_.plan.train.early_stop;
   stopped_early_ = patience > 0 && loaded.evaluations_without_better >= patience;
+  if (stopped_early_ && parts_.host.rank() == 0) {
+    parts_.host.log(Host::Level::kInfo,
+                    "this run has stopped early; to go on give a larger train.early_stop, or 0");
+  }
 }
 
 std::int64_t Trainer::global_step() const { return position_.total_steps(); }

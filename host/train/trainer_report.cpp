@@ -11,26 +11,11 @@
 #include "host/train/clock.h"
 #include "host/train/model_check.h"
 #include "host/train/state_hash.h"
+#include "host/train/trained_model.h"
 #include "host/train/trainer.h"
 
 namespace trainhost::train {
 namespace {
-
-/// In the order of StrategySession::full_parameters.
-std::vector<checkpoint::TensorHeader> tensor_headers(const ModelSpec& spec) {
-  std::vector<checkpoint::TensorHeader> headers;
-  for (const UnitSpec& unit : spec.units) {
-    for (const ParameterSpec& parameter : unit.parameters) {
-      headers.push_back({unit.name + "." + parameter.name, parameter.dtype, parameter.shape});
-    }
-  }
-  for (const UnitSpec& unit : spec.units) {
-    for (const BufferSpec& buffer : unit.buffers) {
-      headers.push_back({unit.name + "." + buffer.name, buffer.dtype, buffer.shape});
-    }
-  }
-  return headers;
-}
 
 constexpr double kLiveInterval = 0.1;  // seconds between events that only move the live line
 

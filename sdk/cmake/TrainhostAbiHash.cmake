@@ -48,20 +48,15 @@ function(trainhost_write_abi_hash FOLDER OUTPUT)
 endfunction()
 
 # trainhost_write_libtorch_found(TORCH OUTPUT): a header for the host, which does not include
-# LibTorch and still has to know which one plugins are built with.
+# LibTorch and still has to know which one plugins are built with. Needs TrainhostLibTorch.cmake.
 function(trainhost_write_libtorch_found TORCH OUTPUT)
-  set(_version_h ${TORCH}/include/torch/headeronly/version.h)
-  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${_version_h})
-  file(READ ${_version_h} _text)
-  set(_parts "")
-  foreach(_part MAJOR MINOR PATCH)
-    if(NOT _text MATCHES "TORCH_VERSION_${_part} +([0-9]+)")
-      message(FATAL_ERROR "trainhost: no TORCH_VERSION_${_part} in ${_version_h}\n"
-                          "  expected LibTorch 2.11.0\n  fix: pass -DTRAINHOST_LIBTORCH=DIR")
-    endif()
-    list(APPEND _parts ${CMAKE_MATCH_1})
-  endforeach()
-  list(JOIN _parts "." _version)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+               ${TORCH}/include/torch/headeronly/version.h)
+  trainhost_libtorch_version(${TORCH} _version)
+  if(NOT _version)
+    message(FATAL_ERROR "trainhost: ${TORCH}/include/torch/headeronly/version.h names no version\n"
+                        "  expected: LibTorch 2.11.0\n  fix:      pass -DTRAINHOST_LIBTORCH=DIR")
+  endif()
   # A wheel says which CUDA it was built with, in the form of CUDART_VERSION here.
   set(_cuda none)
   if(EXISTS ${TORCH}/version.py)

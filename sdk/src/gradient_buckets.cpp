@@ -96,7 +96,14 @@ void GradientBuckets::arrived(const Replica::Parameter& parameter) {
   issue_full_ones();
 }
 
+void GradientBuckets::hold(bool on) {
+  const std::lock_guard lock(mutex_);
+  held_ = on;
+  if (reducing_ && !held_) issue_full_ones();
+}
+
 void GradientBuckets::issue_full_ones() {
+  if (held_) return;
   for (; next_ < buckets_.size(); ++next_) {
     Bucket& bucket = buckets_[next_];
     if (!in_use(bucket)) continue;

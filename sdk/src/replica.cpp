@@ -173,7 +173,7 @@ std::vector<StateSlice> Replica::state(bool for_loading, States states) {
     for (std::size_t o = 0; o < parameter.histories.size(); ++o) {
       if (!parameter.spec->requires_grad || !used_by(static_cast<int>(o), parameter.unit)) continue;
       if (for_loading) make_history(parameter, parameter.histories[o]);
-      append_history(out, parameter, static_cast<int>(o));
+      append_history(out, parameter, static_cast<int>(o), for_loading);
     }
   }
   for (auto& [name, buffer] : buffers_) {
@@ -215,10 +215,12 @@ void Replica::make_history(const Parameter& parameter, Parameter::History& histo
   }
 }
 
-void Replica::append_history(std::vector<StateSlice>& out, Parameter& parameter,
-                             int objective) const {
+void Replica::append_history(std::vector<StateSlice>& out, Parameter& parameter, int objective,
+                             bool for_loading) const {
   Parameter::History& history = parameter.histories[objective];
   if (!history.updates.defined()) return;
+  // Made for loading and not found there: a run that was not interrupted has no such states.
+  if (!for_loading && *history.updates.const_data_ptr<std::int64_t>() == 0) return;
   const std::string prefix = "optimizer/" + context_.objectives[objective].name + "/";
   out.push_back({prefix + "updates/" + parameter.name, {1}, 0, history.updates, true});
   const auto specs = context_.optimizer.states();

@@ -6,7 +6,10 @@
 #include <ATen/ops/zeros.h>
 
 #include <catch2/catch.hpp>
+#include <condition_variable>
 #include <filesystem>
+#include <mutex>
+#include <thread>
 
 #include "host/checkpoint/files.h"
 #include "host/checkpoint/run_checkpoints.h"
@@ -214,6 +217,45 @@ TEST_CASE("a disk without room is an error that names the file, and keeps what w
   CHECK_THAT(text, Contains("step-8.partial/rank-0.safetensors") && Contains("0.4 MB") &&
                        Contains("what was saved before is untouched"));
   CHECK(!fs::exists(run.folder + "/step-8.partial"));
+  CHECK(equal(testing::load(run.folder + "/step-8", run.state), run.state));
+}
+
+TEST_CASE("a rank that fails in a save lets the others go") {
+  const Run run;
+  constexpr int kWorld = 3;
+  // Rank 1 finds no room. The barrier is like a communicator's: its abort word ends all waits.
+  std::mutex mutex;
+  std::condition_variable changed;
+  int arrived = 0;
+  bool aborted = false;
+  const auto barrier = [&] {
+    std::unique_lock lock(mutex);
+    const int round = arrived++ / kWorld;
+    changed.notify_all();
+    changed.wait(lock, [&] { return aborted || arrived >= (round + 1) * kWorld; });
+    if (aborted) throw Error(Failure::kRankLost, {.what = "ended by another rank"});
+  };
+  std::vector<std::string> failures(kWorld);
+  const FileSizeLimit limit(65536);
+  std::vector<std::thread> ranks;
+  for (int rank = 0; rank < kWorld; ++rank) {
+    ranks.emplace_back([&, rank] {
+      const State state{{"parameter/" + std::to_string(rank), at::zeros({rank == 1 ? 100000 : 9})}};
+      try {
+        checkpoint::save(run.folder + "/step-8", slices_of(state, 0, 1), some_position(8),
+                         some_identity(kWorld), rank, kWorld, barrier);
+      } catch (const Error& error) {
+        failures[rank] = error.what();
+        const std::lock_guard lock(mutex);
+        aborted = true;
+        changed.notify_all();
+      }
+    });
+  }
+  for (std::thread& rank : ranks) rank.join();
+  CHECK_THAT(failures[1], Contains("rank-1.safetensors") && Contains("File too large"));
+  CHECK(failures[0] == "ended by another rank");
+  CHECK(failures[2] == "ended by another rank");
   CHECK(equal(testing::load(run.folder + "/step-8", run.state), run.state));
 }
 

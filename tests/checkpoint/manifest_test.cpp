@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "host/checkpoint/files.h"
+#include "host/checkpoint/crc32.h"
 #include "trainhost/error.h"
 
 namespace {

@@ -63,9 +63,9 @@ TEST_CASE("the newest checkpoint is the one with the largest step") {
 TEST_CASE("a run without checkpoints says so") {
   const Run run({});
   CHECK_THAT(refusal(Failure::kUser, [&] { choose(run.path, ""); }),
-             Contains("no checkpoint to go on from"));
+             Contains("no whole checkpoint to go on from"));
   CHECK_THAT(refusal(Failure::kUser, [&] { choose(run.path + "/not", ""); }),
-             Contains("no checkpoint to go on from"));
+             Contains("no whole checkpoint to go on from"));
 }
 
 TEST_CASE("the newest is refused, not passed over, where it is damaged") {

@@ -186,6 +186,20 @@ TEST_CASE("a run that has ended is resumed to the same end") {
   CHECK(testing::read(bench.path("run") + "/best/metrics.json") == best);
 }
 
+TEST_CASE("a run that has stopped early stays so, until it may be more patient") {
+  const Bench bench;
+  const Arguments longer{"tiny.lua", "train.epochs=6", "train.checkpoint_every=1"};
+  bench.train("run", longer + Arguments{"train.early_stop=2"});
+  const auto before = story(bench.path("run"));
+  REQUIRE(before.size() < 6 * 9);
+  bench.resume_well("run");
+  CHECK(story(bench.path("run")) == before);
+  bench.resume_well("run", {"train.early_stop=0"});
+  bench.train("whole", longer);
+  CHECK(story(bench.path("run")) == story(bench.path("whole")));
+  CHECK(bench.same_bits("run", "whole"));
+}
+
 TEST_CASE("a run that goes on is not disturbed by a resume of it") {
   const Bench bench;
   Running running({"tiny.lua", "--run-dir", bench.path("run"), "train.epochs=100000"},
@@ -222,6 +236,32 @@ TEST_CASE("a resume with another seed is refused") {
   INFO(ended.output);
   CHECK(ended.code == 2);
   CHECK_THAT(ended.output, Contains("another seed"));
+}
+
+TEST_CASE("any strategy on any number of ranks goes on from what any other has saved") {
+  const Bench bench;
+  const auto with = [](const std::string& strategy, int count) {
+    return Arguments{"strategy=" + strategy, "devices=" + std::to_string(count)};
+  };
+  const std::vector<Arguments> ways{with("single", 1), with("ddp", 2), with("dp", 2),
+                                    with("ddp", 3), with("dp", 1)};
+  const Arguments writer = GENERATE_COPY(from_range(ways));
+  bench.train("whole", Arguments{"tiny.lua"} + writer);
+  const auto whole = losses(bench.path("whole"));
+  bench.train("parts", Arguments{"tiny.lua", "train.max_steps=6"} + writer);
+  for (const Arguments& reader : ways) {
+    INFO(writer[0] << " " << writer[1] << " → " << reader[0] << " " << reader[1]);
+    fs::remove_all(bench.path("run"));
+    fs::copy(bench.path("parts"), bench.path("run"), fs::copy_options::recursive);
+    bench.resume_well("run", Arguments{"train.max_steps=0"} + reader);
+    const auto run = losses(bench.path("run"));
+    REQUIRE(run.size() == whole.size());
+    for (const auto& [step, loss] : whole) {
+      INFO(step);
+      CHECK(std::abs(run.at(step) - loss) <= 1e-5 * std::abs(loss));
+    }
+    if (reader == writer) CHECK(bench.same_bits("run", "whole"));
+  }
 }
 
 TEST_CASE("KGAT stopped in the middle of its second objective goes on, with 2 ranks or with 1") {
@@ -298,4 +338,21 @@ TEST_CASE("a full disk ends the run, and the last checkpoint goes on") {
   INFO(resumed.output);
   REQUIRE(resumed.code == 0);
   CHECK(bench.same_bits("disk/run", "whole"));
+}
+
+TEST_CASE("a summary that cannot be written does not hide how the run ended") {
+  const Bench bench;
+  fs::create_directories(bench.path("run") + "/summary.json.new");
+  const Arguments arguments{"tiny.lua", "--run-dir", bench.path("run")};
+  SECTION("badly") {
+    const Ended ended =
+        bench.start(arguments + Arguments{"model.fault=throw", "model.fault_step=1"});
+    CHECK(ended.code == 5);
+    CHECK_THAT(ended.output, Contains("a fault on request") && Contains("summary.json"));
+  }
+  SECTION("well") {
+    const Ended ended = bench.start(arguments);
+    CHECK(ended.code == 1);
+    CHECK_THAT(ended.output, Contains("done in") && Contains("summary.json"));
+  }
 }

@@ -14,6 +14,7 @@
 #include <string>
 #include <thread>
 
+#include "host/checkpoint/manifest.h"
 #include "host/launch/control.h"
 #include "host/launch/rank_environment.h"
 #include "host/telemetry/event_writer.h"
@@ -58,12 +59,14 @@ struct Fake {
     return static_cast<int>(failure);
   }
 
-  void checkpoint(long step) {
+  void save(long step) {
     if (environment.rank != 0 || environment.run_directory.empty()) return;
     const std::string folder =
         environment.run_directory + "/checkpoints/step-" + std::to_string(step);
     std::filesystem::create_directories(folder);
-    std::ofstream(folder + "/manifest.json") << "{}\n";
+    checkpoint::Manifest manifest;
+    manifest.position.global_steps = {step};
+    std::ofstream(folder + "/manifest.json") << checkpoint::to_json(manifest);
     events.send(telemetry::Checkpoint{folder, 0, step, 0.01});
   }
 
@@ -107,12 +110,12 @@ struct Fake {
                                     .data_wait_ms = 0});
       }
       if (control.stop_signal() == 0) continue;
-      checkpoint(first + step);
+      save(first + step);
       summary(true);
       return 0;
     }
     if (environment.rank == 0) evaluation(first + steps);
-    checkpoint(first + steps);
+    save(first + steps);
     summary(false);
     return 0;
   }

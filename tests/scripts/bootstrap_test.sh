@@ -30,7 +30,7 @@ case_list_prints_packages_and_touches_nothing() {
 
 case_help() {
   run 0 scripts/bootstrap --help
-  starts "usage: scripts/bootstrap [--quiet-if-done] [--list] [--help]"
+  starts "usage: scripts/bootstrap [--checks] [--cuda] [--quiet-if-done] [--list] [--help]"
   [[ ! -e .deps ]] || die "something was touched"
 }
 
@@ -263,6 +263,94 @@ case_damaged_folder_unpacked_by_hand_is_replaced() {
   run 0 scripts/bootstrap
   called "torch==2.11.0"
   [[ -s .deps/libtorch-2.11.0/nvidia/cu13/lib/libcudart.so.13 ]] || die "still damaged"
+}
+
+# fake_toolkit DIR VERSION: the headers by which a CUDA toolkit with NCCL is known.
+fake_toolkit() {
+  local header
+  mkdir -p "$1/include/crt"
+  for header in crt/host_defines.h cublas_v2.h cublasLt.h cusparse.h cusolverDn.h nccl.h; do
+    touch "$1/include/$header"
+  done
+  printf '#define CUDART_VERSION  %s\n' "$2" >"$1/include/cuda_runtime_api.h"
+}
+
+# A machine with LibTorch and no toolkit, and a pip whose one wheel holds CUDA's headers.
+no_toolkit() {
+  fake_libtorch "$box/torch" 2.11.0
+  variables=(TRAINHOST_LIBTORCH="$box/torch" TRAINHOST_CUDA_PLACES="$box/toolkit")
+  [[ -n $real_python ]] || die "these tests need python3"
+  fake_toolkit "$box/wheel/nvidia/cu13" "${1:-13000}"
+  mkdir -p "$box/wheel/nvidia/cu13/lib"
+  echo large >"$box/wheel/nvidia/cu13/lib/libcublas.so.13"
+  stub python3 '
+    if [[ $* == "-m pip --version" ]]; then exit 0; fi
+    if [[ $1 == -m && $2 == pip ]]; then
+      while [[ $1 != --dest ]]; do shift; done
+      cd "'"$box"'/wheel" && exec "'"$real_python"'" -m zipfile -c "$2/cuda.whl" ./*
+    fi
+    exec "'"$real_python"'" "$@"'
+}
+
+case_cuda_takes_an_installed_toolkit() {
+  no_toolkit
+  fake_toolkit "$box/toolkit" 13000
+  run 0 scripts/bootstrap --cuda
+  says "cuda.so is built with $box/toolkit"
+  not_called python3
+  [[ -z $(deps) ]] || die "left behind: $(deps)"
+}
+
+case_cuda_fetches_headers_alone_and_once() {
+  no_toolkit
+  run 0 scripts/bootstrap --cuda
+  called "nvidia-nccl-cu13==2.28.9"
+  called "--no-deps"
+  says "cuda.so is built with .deps/cuda-headers/nvidia/cu13"
+  [[ $(deps) == cuda-headers ]] || die "left behind: $(deps)"
+  [[ -f .deps/cuda-headers/nvidia/cu13/include/nccl.h ]] || die "no headers"
+  [[ ! -e .deps/cuda-headers/nvidia/cu13/lib ]] || die "a library was kept"
+  run 0 scripts/bootstrap --cuda --quiet-if-done
+  silent
+  not_called python3
+}
+
+case_cuda_of_another_release_is_passed_over() {
+  no_toolkit
+  fake_toolkit "$box/toolkit" 12080
+  run 0 scripts/bootstrap --cuda
+  called "nvidia-cublas==13.1.0.3"
+}
+
+case_cuda_named_toolkit_does_not_serve() {
+  no_toolkit
+  fake_toolkit "$box/named" 13000
+  rm "$box/named/include/cusparse.h"
+  variables+=(TRAINHOST_CUDA="$box/named")
+  run 1 scripts/bootstrap --cuda
+  says "TRAINHOST_CUDA names a folder without"
+  not_called python3
+}
+
+case_cuda_headers_that_are_not_complete_are_refused() {
+  no_toolkit 12080
+  run 1 scripts/bootstrap --cuda
+  says "the downloaded headers of CUDA are not complete"
+  [[ -z $(deps) ]] || die "left behind: $(deps)"
+}
+
+case_cuda_no_network() {
+  no_toolkit
+  stub python3 '[[ $* == "-m pip --version" ]]'
+  run 1 scripts/bootstrap --cuda
+  says "pip could not fetch CUDA"
+  says "TRAINHOST_CUDA=DIR"
+}
+
+case_without_cuda_nothing_of_it_is_looked_for() {
+  no_toolkit
+  run 0 scripts/bootstrap
+  not_called python3
 }
 
 run_cases "$1"

@@ -89,13 +89,13 @@ case_help_of_both() {
   run 0 scripts/test --help
   starts "usage: scripts/test [ctest arguments]"
   run 0 .ci/run --help
-  starts "usage: .ci/run [ctest arguments]"
+  starts "usage: .ci/run [PHASE...]"
   not_called cmake
 }
 
 case_ci_times_its_phases() {
   with_libtorch
-  run 0 .ci/run
+  run 0 .ci/run tests
   says "ci: bootstrap: "
   says "ci: build and tests: "
   says "ci: compiler cache: 0 hits"
@@ -104,7 +104,52 @@ case_ci_times_its_phases() {
 case_ci_fails_when_a_test_does() {
   with_libtorch
   variables+=(CTEST_CODE=8)
-  run 8 .ci/run
+  run 8 .ci/run tests
+}
+
+case_ci_hands_arguments_to_ctest() {
+  with_libtorch
+  run 0 .ci/run tests -- -R recipe
+  called "-R recipe"
+}
+
+# The sources that git would list, and a formatter that is content or not.
+with_sources() {
+  stub git 'printf "host/main.cpp\0gone.cpp\0"'
+  stub clang-format-14 'exit ${FORMAT_CODE:-0}'
+}
+
+case_ci_runs_a_phase_alone() {
+  with_libtorch
+  with_sources
+  run 0 .ci/run format
+  says "ci: format: "
+  called "clang-format-14 --dry-run --Werror host/main.cpp"
+  not_called ctest
+}
+
+case_ci_goes_on_after_a_failed_phase() {
+  with_libtorch
+  with_sources
+  variables+=(FORMAT_CODE=1)
+  run 1 .ci/run format tests
+  says "clang-format would change the files above"
+  says "ci: build and tests: "
+}
+
+case_ci_installs_the_tools_of_its_checks() {
+  with_libtorch
+  with_sources
+  stub dpkg-query 'shift 3; for name; do [[ $name == clang-16 ]] || echo "$name installed"; done'
+  run 0 .ci/run format
+  called "--no-install-recommends clang-16"
+  run 0 .ci/run tests
+  not_called apt-get
+}
+
+case_ci_refuses_an_unknown_phase() {
+  run 2 .ci/run test
+  says "unknown phase test"
 }
 
 run_cases "$1"

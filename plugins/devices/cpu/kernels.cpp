@@ -1,5 +1,9 @@
 #include "cpu/kernels.h"
 
+#if defined(TRAINHOST_X86_KERNELS)
+#include <cpuid.h>
+#endif
+
 #include <string_view>
 
 namespace cpu {
@@ -8,6 +12,16 @@ extern const Kernels kKernels_baseline;
 #if defined(TRAINHOST_X86_KERNELS)
 extern const Kernels kKernels_avx2;
 extern const Kernels kKernels_avx512;
+
+namespace {
+
+/// __builtin_cpu_supports("f16c") in words that Clang knows too.
+bool has_f16c() {
+  unsigned int a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+
+}  // namespace
 #endif
 
 const Kernels* kernels_named(const char* name) {
@@ -18,7 +32,7 @@ const Kernels* kernels_named(const char* name) {
       __builtin_cpu_supports("avx512vl")) {
     return &kKernels_avx512;
   }
-  if (wanted == "avx2" && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c")) {
+  if (wanted == "avx2" && __builtin_cpu_supports("avx2") && has_f16c()) {
     return &kKernels_avx2;
   }
 #endif

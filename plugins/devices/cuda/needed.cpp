@@ -50,4 +50,18 @@ int needed_cuda_major(const std::string& path) {
   return at == std::string::npos ? 0 : std::atoi(names.c_str() + at + kRuntime.size());
 }
 
+std::vector<std::string> needed_nvidia_libraries(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string names = dynamic_strings(file);
+  std::vector<std::string> out;
+  for (std::size_t at = 0; at < names.size(); at = names.find('\0', at) + 1) {
+    const std::string name = names.c_str() + at;
+    const bool nvidia =
+        name.starts_with("libcu") || name.starts_with("libnv") || name.starts_with("libnccl");
+    if (nvidia && name.find(".so.") != std::string::npos) out.push_back(name);
+    if (names.find('\0', at) == std::string::npos) break;
+  }
+  return out;
+}
+
 }  // namespace cuda

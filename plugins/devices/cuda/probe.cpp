@@ -22,6 +22,10 @@ namespace {
 
 using Result = int;  // CUresult
 constexpr Result kNoDevice = 100, kDriverMismatch = 803;
+constexpr int kCapabilityMajor = 75, kCapabilityMinor = 76;  // CUdevice_attribute
+constexpr const char* kNoDevices = R"({"devices": [])";
+/// The first release without kernels for GPUs older than Turing (7.5).
+constexpr int kTuringOnly = 13;
 
 /// The driver's functions; `missing` names the first that it lacks.
 struct Driver {
@@ -32,6 +36,7 @@ struct Driver {
   Result (*get)(int*, int) = nullptr;
   Result (*name)(char*, int, int) = nullptr;
   Result (*memory)(std::size_t*, int) = nullptr;
+  Result (*attribute)(int*, int, int) = nullptr;  // may be missing
   const char* missing = nullptr;
 
   explicit Driver(void* library) {
@@ -42,6 +47,7 @@ struct Driver {
     find(library, "cuDeviceGet", get);
     find(library, "cuDeviceGetName", name);
     find(library, "cuDeviceTotalMem_v2", memory);
+    attribute = reinterpret_cast<decltype(attribute)>(::dlsym(library, "cuDeviceGetAttribute"));
   }
 
  private:
@@ -70,18 +76,45 @@ std::string why_init_failed(const Driver& driver, Result result) {
          std::string(name == nullptr ? "error " + std::to_string(result) : name);
 }
 
-/// "" where this LibTorch can use a driver of this version (13010 is 13.1).
-std::string why_libtorch_cannot(const std::string& libtorch, int version) {
+/// "" where this LibTorch can use a driver of this version (13010 is 13.1). `needed`: the CUDA that
+/// it wants, 0 where it does not say.
+std::string why_libtorch_cannot(const std::string& libtorch, int version, int& needed) {
   if (libtorch.empty()) return "";  // the host reports that itself
   const std::filesystem::path library = std::filesystem::path(libtorch) / "lib/libtorch_cuda.so";
   if (!std::filesystem::exists(library)) {
     return "this LibTorch has no CUDA (no libtorch_cuda.so in " + libtorch + "/lib)";
   }
-  const int needed = cuda::needed_cuda_major(library.string());
+  needed = cuda::needed_cuda_major(library.string());
   if (needed == 0 || version / 1000 >= needed) return "";
   return "the NVIDIA driver is too old: it serves CUDA " + std::to_string(version / 1000) + "." +
          std::to_string(version % 1000 / 10) + ", this LibTorch needs CUDA " +
          std::to_string(needed);
+}
+
+/// Whether the loader will find it: beside LibTorch, in the packages beside that, or in the system.
+bool can_be_found(const std::string& name, const std::filesystem::path& libtorch) {
+  std::error_code error;
+  if (std::filesystem::exists(libtorch / "lib" / name, error)) return true;
+  const std::filesystem::path packages = libtorch.parent_path() / "nvidia";
+  for (const auto& package : std::filesystem::directory_iterator(packages, error)) {
+    if (std::filesystem::exists(package.path() / "lib" / name, error)) return true;
+  }
+  void* const library = ::dlopen(name.c_str(), RTLD_LAZY | RTLD_LOCAL);
+  if (library != nullptr) ::dlclose(library);
+  return library != nullptr;
+}
+
+/// "" where all is there that LibTorch's CUDA half needs.
+std::string what_libtorch_lacks(const std::string& libtorch) {
+  if (libtorch.empty()) return "";
+  const std::filesystem::path folder = std::filesystem::path(libtorch).lexically_normal();
+  for (const std::string& name :
+       cuda::needed_nvidia_libraries((folder / "lib/libtorch_cuda.so").string())) {
+    if (can_be_found(name, folder)) continue;
+    return "this LibTorch lacks a library of its CUDA half: " + name + " (in " + libtorch +
+           "); name a complete one with TRAINHOST_LIBTORCH: pip install torch brings all of it";
+  }
+  return "";
 }
 
 /// Text that needs no escapes in JSON.
@@ -93,11 +126,25 @@ std::string plain(std::string text) {
 }
 
 std::string none(const std::string& reason) {
-  return R"({"devices": [], "why_not": ")" + plain(reason) + "\"}";
+  return std::string(kNoDevices) + R"(, "why_not": ")" + plain(reason) + "\"}";
 }
 
-std::string devices(const Driver& driver, int count) {
-  std::string list;
+/// 75 for compute capability 7.5; 0 where the driver does not say.
+int capability(const Driver& driver, int device) {
+  int major = 0, minor = 0;
+  if (driver.attribute == nullptr) return 0;
+  if (driver.attribute(&major, kCapabilityMajor, device) != 0) return 0;
+  if (driver.attribute(&minor, kCapabilityMinor, device) != 0) return 0;
+  return 10 * major + minor;
+}
+
+std::string capability_text(int value) {
+  return std::to_string(value / 10) + "." + std::to_string(value % 10);
+}
+
+/// `least`: the compute capability from which a device is of use.
+std::string devices(const Driver& driver, int count, int least) {
+  std::string list, too_old;
   for (int index = 0; index < count; ++index) {
     int device = 0;
     char name[256] = {};
@@ -106,9 +153,18 @@ std::string devices(const Driver& driver, int count) {
         driver.memory(&bytes, device) != 0) {
       return none("the NVIDIA driver does not describe GPU " + std::to_string(index));
     }
-    list += (index == 0 ? R"({"index": )" : R"(, {"index": )") + std::to_string(index) +
-            R"(, "name": ")" + plain(name) + R"(", "memory_bytes": )" + std::to_string(bytes) + "}";
+    const int able = capability(driver, device);
+    if (able != 0 && able < least) {
+      too_old = plain(name) + " is too old: it has compute capability " + capability_text(able) +
+                ", this LibTorch needs " + capability_text(least) + " or later";
+      continue;
+    }
+    list += (list.empty() ? R"({"index": )" : R"(, {"index": )") + std::to_string(index) +
+            R"(, "name": ")" + plain(name) + R"(", "memory_bytes": )" + std::to_string(bytes);
+    if (able != 0) list += R"(, "compute_capability": ")" + capability_text(able) + "\"";
+    list += "}";
   }
+  if (list.empty()) return none(too_old);
   return R"({"devices": [)" + list + R"(], "why_not": ""})";
 }
 
@@ -123,13 +179,14 @@ std::string answer(const std::string& libtorch) {
   if (const Result result = driver.init(0); result != 0) {
     return none(why_init_failed(driver, result));
   }
-  int count = 0, version = 0;
+  int count = 0, version = 0, needed = 0;
   if (driver.count(&count) != 0 || count == 0) return none(no_gpu());
   driver.version(&version);
-  if (const std::string reason = why_libtorch_cannot(libtorch, version); !reason.empty()) {
-    return none(reason);
-  }
-  return devices(driver, count);
+  const std::string reason = why_libtorch_cannot(libtorch, version, needed);
+  if (!reason.empty()) return none(reason);
+  const std::string found = devices(driver, count, needed >= kTuringOnly ? 75 : 0);
+  const std::string lacking = what_libtorch_lacks(libtorch);
+  return found.starts_with(kNoDevices) || lacking.empty() ? found : none(lacking);
 }
 
 }  // namespace

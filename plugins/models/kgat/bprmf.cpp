@@ -105,9 +105,9 @@ BprEmbeddings train_bprmf(const Interactions& train, std::int32_t n_items,
           unpad(items, width, options.dim)};
 }
 
-BprCache::BprCache(std::filesystem::path folder, std::uint64_t data_hash, const BprOptions& options)
-    : key_(key_of(data_hash, options)),
-      file_(std::move(folder) / ("bprmf-" + hexadecimal(key_) + ".bin")) {}
+BprCache::BprCache(const std::filesystem::path& folder, std::uint64_t data_hash,
+                   const BprOptions& options)
+    : key_(key_of(data_hash, options)), file_(folder / ("bprmf-" + hexadecimal(key_) + ".bin")) {}
 
 bool BprCache::load(BprEmbeddings& out) const {
   std::ifstream file(file_, std::ios::binary);

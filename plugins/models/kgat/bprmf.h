@@ -37,7 +37,7 @@ BprEmbeddings train_bprmf(const Interactions& train, std::int32_t n_items,
 /// of this code). Owner: nothing. Threads and ranks: one rank trains and stores, the others load.
 class BprCache {
  public:
-  BprCache(std::filesystem::path folder, std::uint64_t data_hash, const BprOptions& options);
+  BprCache(const std::filesystem::path& folder, std::uint64_t data_hash, const BprOptions& options);
 
   const std::filesystem::path& file() const { return file_; }
   /// False where there is no file, or one that is cut, damaged or of other data.

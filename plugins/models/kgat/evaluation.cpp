@@ -64,7 +64,8 @@ MetricSums evaluate_with(const ItemPanels& panels, VectorOf vector_of, const Int
   for (const std::int32_t user : users) ranked.push_back({vector_of(user), known.of(user)});
   std::vector<MetricSums::At> rows(users.size() * ks.size());
 
-  rank_items(panels, ranked, top, [&](std::size_t u, std::span<const std::int32_t> items) {
+  const auto visit = [&](std::size_t u, std::span<const std::int32_t> items,
+                         std::span<const float>) {
     const auto wanted = test.of(users[u]);
     std::vector<std::int32_t> hits;
     for (std::size_t rank = 0; rank < items.size(); ++rank) {
@@ -73,7 +74,8 @@ MetricSums evaluate_with(const ItemPanels& panels, VectorOf vector_of, const Int
       }
     }
     if (!wanted.empty()) measure(hits, wanted.size(), ks, ideal, rows.data() + u * ks.size());
-  });
+  };
+  rank_items(panels, ranked, top, visit);
 
   MetricSums out{ks, std::vector<MetricSums::At>(ks.size()), 0};
   for (std::size_t u = 0; u < users.size(); ++u) {  // in order: the same bits for any thread count

@@ -1,5 +1,7 @@
 #include "model.h"
 
+#include <ATen/ops/empty.h>
+
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -33,8 +35,19 @@ void fill_xavier(at::Tensor& out, const Random& random, double fans) {
   }
 }
 
+/// Initialisers write through pointers; on another device they fill a copy on the CPU.
+template <class Fill>
+trainhost::Initializer on_host(Fill fill) {
+  return [fill = std::move(fill)](at::Tensor& out) {
+    if (out.is_cpu()) return fill(out);
+    at::Tensor host = at::empty(out.sizes(), out.options().device(at::kCPU));
+    fill(host);
+    out.copy_(host);
+  };
+}
+
 trainhost::Initializer xavier(std::uint64_t seed, const std::string& stream, double fans) {
-  return [=](at::Tensor& out) { fill_xavier(out, Random(seed, stream), fans); };
+  return on_host([=](at::Tensor& out) { fill_xavier(out, Random(seed, stream), fans); });
 }
 
 trainhost::Initializer zeros() {
@@ -59,6 +72,7 @@ KgatModel::KgatModel(Host& host, const trainhost::Options& model, const trainhos
     : host_(host), shared_(std::make_shared<Shared>()) {
   shared_->settings = read_settings(model, data, host.seed());
   shared_->seed = host.seed();
+  predictor_ = make_predictor(shared_);
 }
 
 void KgatModel::prepare(bool first) {
@@ -128,12 +142,12 @@ UnitSpec KgatModel::embedding_unit() const {
   table.name = "entity_user_embed";
   table.shape = {nodes, dim};
   table.row_sparse = true;
-  table.initialize = [this, random, nodes, dim, first_user](at::Tensor& out) {
+  table.initialize = on_host([this, random, nodes, dim, first_user](at::Tensor& out) {
     fill_xavier(out, random, static_cast<double>(nodes + dim));
     float* rows = out.data_ptr<float>();
     std::copy(start_.items.begin(), start_.items.end(), rows);
     std::copy(start_.users.begin(), start_.users.end(), rows + first_user * dim);
-  };
+  });
   return {"embedding", {table}, {}, {}};
 }
 
@@ -152,10 +166,10 @@ UnitSpec KgatModel::transr_unit() const {
   trainhost::BufferSpec attention;
   attention.name = "attention";
   attention.shape = {shared_->graph->n_edges()};
-  attention.initialize = [graph = shared_->graph](at::Tensor& out) {
+  attention.initialize = on_host([graph = shared_->graph](at::Tensor& out) {
     const std::vector<float> values = initial_values(*graph);
     std::copy(values.begin(), values.end(), out.data_ptr<float>());
-  };
+  });
   return {"transr", {relation, matrices}, {attention}, {"embedding/entity_user_embed"}};
 }
 
@@ -205,6 +219,10 @@ std::vector<trainhost::Fact> KgatModel::facts() const {
 
 std::unique_ptr<trainhost::ModelRank> KgatModel::make_rank(int rank, int world) {
   return make_kgat_rank(shared_, rank, world);
+}
+
+void* KgatModel::extension(std::string_view id) {
+  return id == trainhost::Predictor::kExtension ? predictor_.get() : nullptr;
 }
 
 }  // namespace kgat

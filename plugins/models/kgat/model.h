@@ -15,6 +15,7 @@
 #include "settings.h"
 #include "trainhost/host.h"
 #include "trainhost/model.h"
+#include "trainhost/predict.h"
 
 namespace kgat {
 
@@ -45,6 +46,7 @@ class KgatModel : public trainhost::Model {
   std::vector<trainhost::Fact> facts() const override;
   std::int64_t training_rows() const override { return shared_->data.train.size(); }
   std::unique_ptr<trainhost::ModelRank> make_rank(int rank, int world) override;
+  void* extension(std::string_view id) override;
 
  private:
   Dataset open_data();
@@ -57,11 +59,23 @@ class KgatModel : public trainhost::Model {
   trainhost::Host& host_;
   std::shared_ptr<Shared> shared_;
   BprEmbeddings start_;  ///< empty without pre-training
+  std::unique_ptr<trainhost::Predictor> predictor_;
+};
+
+/// What a rank of KGAT offers beyond the contract, for prediction and export.
+class RepresentingRank : public trainhost::ModelRank {
+ public:
+  /// The concatenated representations (equation 11) of all nodes, entities first, then users, on
+  /// the CPU: [n_nodes, embed_dim + sum of layer_dims]. A score is the dot product (equation 12).
+  virtual at::Tensor representations(trainhost::Execution& execution) = 0;
 };
 
 /// The ModelRank; shares the model's read-only part.
 std::unique_ptr<trainhost::ModelRank> make_kgat_rank(std::shared_ptr<const Shared> shared, int rank,
                                                      int world);
+
+/// Recommendations, and what an export says of the model.
+std::unique_ptr<trainhost::Predictor> make_predictor(std::shared_ptr<const Shared> shared);
 
 /// The batches of an objective: 0 is `cf`, 1 is `kg`.
 std::unique_ptr<trainhost::BatchSource> make_batches(std::shared_ptr<const Shared> shared,

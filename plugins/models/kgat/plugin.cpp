@@ -35,7 +35,9 @@ TRAINHOST_MODEL_PLUGIN(kgat::KgatModel, "kgat", "0.1.0", R"json({
     {"name": "validation", "type": "number", "default": 0.1, "min": 0, "max": 0.9,
      "help": "share of each user's training items held out for early stopping"},
     {"name": "stop_on_test", "type": "bool", "default": false,
-     "help": "watch the test metrics, as the paper's code does (reproduces its numbers)"}
+     "help": "watch the test metrics, as the paper's code does (reproduces its numbers)"},
+    {"name": "kernels", "type": "string", "default": "auto", "one_of": ["auto", "aten"],
+     "help": "auto: own kernels on a CPU, ATen operations elsewhere; aten: those everywhere"}
   ],
   "data": [
     {"name": "dir", "type": "path", "optional": true,

@@ -3,8 +3,10 @@
 #include <c10/core/GradMode.h>
 
 #include <cmath>
+#include <optional>
 
 #include "batches.h"
+#include "composed.h"
 #include "evaluation.h"
 #include "functions.h"
 #include "model.h"
@@ -17,13 +19,12 @@ using trainhost::Batch;
 using trainhost::Evaluation;
 using trainhost::Execution;
 using trainhost::Loss;
-using trainhost::Metric;
 using trainhost::Tensors;
 using trainhost::UnitTensors;
 
 constexpr int kCf = 0;
 
-class KgatRank : public trainhost::ModelRank {
+class KgatRank : public RepresentingRank {
  public:
   KgatRank(std::shared_ptr<const Shared> shared, int rank, int world)
       : shared_(std::move(shared)), rank_(rank), world_(world) {}
@@ -41,14 +42,14 @@ class KgatRank : public trainhost::ModelRank {
   void end_epoch(std::int64_t, Execution& execution) override {
     execution.run(kTransRUnit,
                   [&](const UnitTensors& unit, const Tensors&) {
-                    unit.buffer(0).copy_(attention(*shared_->graph, unit.borrowed(0),
-                                                   unit.parameter(0), unit.parameter(1)));
+                    unit.buffer(0).copy_(new_attention(unit));
                     return Tensors{};
                   },
                   {});
   }
 
   Evaluation evaluate(Execution& execution) override;
+  at::Tensor representations(Execution& execution) override;
 
  private:
   at::Tensor cf_loss(const Batch& batch, Execution& execution);
@@ -56,7 +57,15 @@ class KgatRank : public trainhost::ModelRank {
   /// The parts of the concatenated representation (equation 11) at the frontier's batch level.
   Tensors propagate(const std::shared_ptr<const Frontier>& frontier, std::int64_t step,
                     Execution& execution);
+  at::Tensor new_attention(const UnitTensors& unit);
+  LayerResult layer(const std::shared_ptr<const Frontier>& frontier, int l, const Dropout& dropout,
+                    const UnitTensors& unit, const at::Tensor& x);
   const Adjacency& adjacency(const at::Tensor& values);
+  /// Whether KGAT's kernels cannot, or are not to, work on this tensor.
+  bool composed(const at::Tensor& tensor) const {
+    return shared_->settings.composed || !tensor.is_cpu();
+  }
+  const composed::Pattern& pattern(at::Device device);
   MetricSums measure(const at::Tensor& table, const Interactions& wanted,
                      const Interactions& masked, Execution& execution) const;
   MetricSums baseline(const Interactions& wanted, const Interactions& masked,
@@ -72,6 +81,7 @@ class KgatRank : public trainhost::ModelRank {
   Adjacency adjacency_;
   const void* adjacency_of_ = nullptr;   // the attention values it was made of,
   std::uint32_t adjacency_version_ = 0;  // and their version
+  std::optional<composed::Pattern> pattern_;
   MetricSums test_baseline_, validation_baseline_;
 };
 
@@ -85,6 +95,35 @@ const Adjacency& KgatRank::adjacency(const at::Tensor& values) {
   return adjacency_;
 }
 
+const composed::Pattern& KgatRank::pattern(at::Device device) {
+  if (!pattern_) pattern_ = composed::Pattern::make(shared_->graph, device);
+  return *pattern_;
+}
+
+at::Tensor KgatRank::new_attention(const UnitTensors& unit) {
+  const at::Tensor& table = unit.borrowed(0);
+  if (!composed(table)) {
+    return attention(*shared_->graph, table, unit.parameter(0), unit.parameter(1));
+  }
+  return composed::attention(pattern(table.device()), table, unit.parameter(0), unit.parameter(1));
+}
+
+LayerResult KgatRank::layer(const std::shared_ptr<const Frontier>& frontier, int l,
+                            const Dropout& dropout, const UnitTensors& unit, const at::Tensor& x) {
+  const LayerShape shape = shared_->settings.layer(l);
+  LayerParameters weights{unit.parameter(0), unit.parameter(1), {}, {}};
+  if (shape.two_products()) {
+    weights.w2 = unit.parameter(2);
+    weights.b2 = unit.parameter(3);
+  }
+  if (composed(x)) {
+    return composed::propagate_layer(pattern(x.device()), unit.borrowed(0), *frontier, l, shape,
+                                     dropout, weights, x);
+  }
+  return propagate_layer(adjacency(unit.borrowed(0)), frontier, l, shape, dropout, weights, x,
+                         workspace_);
+}
+
 Tensors KgatRank::propagate(const std::shared_ptr<const Frontier>& frontier, std::int64_t step,
                             Execution& execution) {
   const Settings& settings = shared_->settings;
@@ -95,20 +134,13 @@ Tensors KgatRank::propagate(const std::shared_ptr<const Frontier>& frontier, std
     const auto dropout =
         Dropout::make(rate, execution.random("kgat.dropout"), static_cast<std::uint32_t>(step),
                       static_cast<std::uint16_t>(l));
-    const LayerShape shape = settings.layer(l);
     const Tensors result = execution.run(
         kFirstLayerUnit + l - 1,
         [=, this](const UnitTensors& unit, const Tensors& inputs) -> Tensors {
-          LayerParameters weights{unit.parameter(0), unit.parameter(1), {}, {}};
-          if (shape.two_products()) {
-            weights.w2 = unit.parameter(2);
-            weights.b2 = unit.parameter(3);
-          }
-          LayerResult layer =
-              propagate_layer(adjacency(unit.borrowed(0)), frontier, l, shape, dropout, weights,
-                              l == 1 ? unit.borrowed(1) : inputs[0], workspace_);
-          if (l == 1) return {layer.y, layer.z, layer.x_rows};
-          return {layer.y, layer.z};
+          const LayerResult result =
+              layer(frontier, l, dropout, unit, l == 1 ? unit.borrowed(1) : inputs[0]);
+          if (l == 1) return {result.y, result.z, result.x_rows};
+          return {result.y, result.z};
         },
         l == 1 ? Tensors{} : Tensors{x});
     if (l == 1) parts.push_back(result[2]);
@@ -120,19 +152,27 @@ Tensors KgatRank::propagate(const std::shared_ptr<const Frontier>& frontier, std
 
 at::Tensor KgatRank::cf_loss(const Batch& batch, Execution& execution) {
   const auto work = std::static_pointer_cast<const CfWork>(batch.extra);
-  return cf_loss_sum(work->rows, shared_->settings.cf_l2,
-                     propagate(work->frontier, batch.slice.global_step, execution));
+  const Tensors parts = propagate(work->frontier, batch.slice.global_step, execution);
+  const double l2 = shared_->settings.cf_l2;
+  return composed(parts.front()) ? composed::cf_loss_sum(*work->rows, l2, parts)
+                                 : cf_loss_sum(work->rows, l2, parts);
 }
 
 at::Tensor KgatRank::kg_loss(const Batch& batch, Execution& execution) {
   const auto samples = std::static_pointer_cast<const KgBatch>(batch.extra);
-  return execution.run(kTransRUnit,
-                       [=, this](const UnitTensors& unit, const Tensors&) {
-                         return Tensors{kg_loss_sum(
-                             *samples, shared_->settings.kg_l2, TableGradient::kRows,
-                             unit.borrowed(0), unit.parameter(0), unit.parameter(1), workspace_)};
-                       },
-                       {})[0];
+  return execution.run(
+      kTransRUnit,
+      [=, this](const UnitTensors& unit, const Tensors&) {
+        const double l2 = shared_->settings.kg_l2;
+        const at::Tensor &table = unit.borrowed(0), &relations = unit.parameter(0),
+                         &matrices = unit.parameter(1);
+        constexpr auto kForm = TableGradient::kRows;
+        return Tensors{
+            composed(table)
+                ? composed::kg_loss_sum(*samples, l2, kForm, table, relations, matrices)
+                : kg_loss_sum(*samples, l2, kForm, table, relations, matrices, workspace_)};
+      },
+      {})[0];
 }
 
 std::vector<std::int32_t> KgatRank::my_users(const Interactions& wanted) const {
@@ -171,11 +211,15 @@ void KgatRank::append(Evaluation& evaluation, const std::string& prefix, const M
   }
 }
 
-Evaluation KgatRank::evaluate(Execution& execution) {
-  const Dataset& data = shared_->data;
+at::Tensor KgatRank::representations(Execution& execution) {
   const auto whole =
       std::make_shared<const Frontier>(shared_->frontiers->whole(shared_->settings.layers()));
-  const at::Tensor table = at::cat(propagate(whole, 0, execution), 1);
+  return at::cat(propagate(whole, 0, execution), 1).to(at::kCPU);
+}
+
+Evaluation KgatRank::evaluate(Execution& execution) {
+  const Dataset& data = shared_->data;
+  const at::Tensor table = representations(execution);
   if (test_baseline_.ks.empty()) {
     test_baseline_ = baseline(data.test, shared_->known, execution);
     validation_baseline_ = baseline(data.validation, data.train, execution);

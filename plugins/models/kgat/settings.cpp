@@ -65,6 +65,7 @@ Settings read_settings(const Options& model, const Options& data, std::uint64_t 
   out.ks = small_integers(model, "ks");
   out.validation = model.real("validation");
   out.stop_on_test = model.boolean("stop_on_test");
+  out.composed = model.text("kernels") == "aten";
 
   const Options pretrain = model.table("pretrain");
   out.pretrain.epochs = static_cast<std::int32_t>(pretrain.integer("epochs"));

@@ -23,6 +23,7 @@ struct Settings {
   std::vector<std::int32_t> ks;
   double validation = 0.1;
   bool stop_on_test = false;
+  bool composed = false;    ///< ATen operations also where there are kernels
   std::string data_folder;  ///< "": synthetic, by the recipe's own wish
   SyntheticOptions synthetic;
 

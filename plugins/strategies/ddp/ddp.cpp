@@ -31,6 +31,7 @@ class Session : public StrategySession {
   void after_backward(bool last_of_batch, bool last_of_step) override {
     buckets_.after_backward(last_of_batch, last_of_step);
   }
+  void hold(bool on) override { buckets_.hold(on); }
 
   StepResult step(const StepRequest& request) override {
     buckets_.wait();

@@ -5,6 +5,8 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/zeros.h>
 
+#include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -43,6 +45,7 @@ class Session : public StrategySession {
       : communicator_(context.communicator),
         root_(context.communicator.rank() == kRoot),
         root_threads_(threads_of_the_root(context)),
+        needed_(units_needed(context.model)),
         sent_(context.model.units.size()),
         replica_(context, {.allocate =
                                [this](std::int64_t bytes) {
@@ -57,10 +60,8 @@ class Session : public StrategySession {
                       },
                   .receives = root_}) {}
 
-  ~Session() override = default;
-
   Lent before_unit(int unit, bool) override {
-    receive(unit);
+    for (const int needed : needed_[unit]) receive(needed);
     return replica_.lend(unit);
   }
   Tensors after_unit(int, Tensors outputs, bool) override { return outputs; }
@@ -72,6 +73,7 @@ class Session : public StrategySession {
   void after_backward(bool last_of_batch, bool last_of_step) override {
     buckets_.after_backward(last_of_batch, last_of_step);
   }
+  void hold(bool on) override { buckets_.hold(on); }
 
   StepResult step(const StepRequest& request) override {
     // A unit that this step did not run still waits for what the last one sent.
@@ -115,6 +117,27 @@ class Session : public StrategySession {
     return all ? own * context.communicator.world() : own;
   }
 
+  /// For each unit: itself and the owners of what it borrows.
+  static std::vector<std::vector<int>> units_needed(const ModelSpec& model) {
+    std::map<std::string, int> owners;
+    std::vector<std::vector<int>> needed(model.units.size());
+    for (std::size_t u = 0; u < model.units.size(); ++u) {
+      needed[u].push_back(static_cast<int>(u));
+      for (const ParameterSpec& parameter : model.units[u].parameters) {
+        owners[full_name(model.units[u], parameter.name)] = static_cast<int>(u);
+      }
+    }
+    for (std::size_t u = 0; u < model.units.size(); ++u) {
+      for (const std::string& name : model.units[u].borrows) {
+        // Buffers are not sent.
+        if (const auto owner = owners.find(name); owner != owners.end()) {
+          needed[u].push_back(owner->second);
+        }
+      }
+    }
+    return needed;
+  }
+
   void send(int unit) {
     if (communicator_.world() == 1 || unit_bytes_[unit].numel() == 0) return;
     sent_[unit] = communicator_.broadcast(unit_bytes_[unit], kRoot, Traffic::kStrategy);
@@ -131,7 +154,8 @@ class Session : public StrategySession {
   const bool root_;
   const int root_threads_;
   std::vector<at::Tensor> unit_bytes_;  // the parameters of each unit, in the communicator's memory
-  std::vector<WorkHandle> sent_;        // the broadcast of each unit, as long as it is under way
+  const std::vector<std::vector<int>> needed_;
+  std::vector<WorkHandle> sent_;  // the broadcast of each unit, as long as it is under way
   Replica replica_;
   GradientBuckets buckets_;
 };

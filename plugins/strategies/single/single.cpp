@@ -102,7 +102,8 @@ class VirtualSession : public StrategySession {
         for_loading, first_ ? Replica::States::kAll : Replica::States::kWithoutOptimizer);
     // The parameters are rank 0's: two threads must not load them at once.
     if (!first_) {
-      std::erase_if(state, [](const StateSlice& slice) { return slice.name.starts_with("parameter/"); });
+      std::erase_if(state,
+                    [](const StateSlice& slice) { return slice.name.starts_with("parameter/"); });
     }
     return state;
   }

@@ -49,7 +49,7 @@ class BatchSource {
  public:
   virtual ~BatchSource() = default;
 
-  /// Optimizer steps of an epoch when a full step has `effective_batch` rows over all ranks.
+  /// Optimizer steps of an epoch at `effective_batch` rows a full step. Cheap: asked of all epochs.
   virtual std::int64_t steps(std::int64_t epoch, std::int64_t effective_batch) = 0;
   /// Rows of a step's global batch: at most `effective_batch`, at least 1.
   virtual std::int64_t rows(std::int64_t epoch, std::int64_t step,

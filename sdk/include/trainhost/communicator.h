@@ -51,9 +51,9 @@ class Communicator {
   /// under which two strategies that use different collectives give the same bits.
   virtual bool sums_in_rank_order() const = 0;
 
-  /// A flat buffer [bytes] of u8, zeroed, aligned to 64 bytes, that this communicator reduces
-  /// without a copy (shared memory, registered memory). Every rank asks for the same size. The
-  /// memory lives until the last tensor that views it is gone, on this rank.  [collective]
+  /// A flat buffer [bytes] of u8 on the session's device, zeroed, aligned to 64 bytes, that this
+  /// communicator reduces without a copy (shared or registered memory). Every rank asks for the
+  /// same size. It lives until the last tensor that views it is gone, on this rank.  [collective]
   virtual at::Tensor allocate(std::int64_t bytes) = 0;
 
   /// data := op over ranks of data, on every rank.  [collective]

@@ -46,18 +46,20 @@ class Execution {
   virtual ~Execution() = default;
 
   /// Runs `function` as unit `unit` (its index in ModelSpec::units) with its parameters in place.
-  /// Parameters and buffers may be touched only inside.  [collective]
+  /// Parameters and buffers may be touched only inside. Under c10::NoGradGuard a training pass
+  /// makes no graph (GradCache's first one).  [collective]
   virtual Tensors run(int unit, const UnitFunction& function, const Tensors& inputs) = 0;
 
-  /// Backward from `outputs` (null gradient: ones; the host applies its loss scale). A loss calls
+  /// Backward from `outputs`. A null gradient stands for ones, to which the host applies its loss
+  /// scale; gradients that are given come from such a backward and carry it already. A loss calls
   /// it only if it does its own backward (GradCache): then it does so in every micro-batch, also
   /// with zero rows; `last` marks its last call in this micro-batch, and the loss returned is
   /// detached.
   virtual void backward(const Tensors& outputs, const Tensors& gradients, bool last) = 0;
 
-  /// Differentiable collectives. all_gather: the rows [rows_of[r], …] of all ranks in rank order;
-  /// its gradient is the reduce_scatter, and the reverse. all_reduce sums, and so does its
-  /// gradient.
+  /// Differentiable collectives. all_gather: [rows_of[rank], …] → [Σ rows_of, …] in rank order;
+  /// reduce_scatter: [Σ rows_of, …] → [rows_of[rank], …], this rank's rows of the sum over ranks;
+  /// each is the other's gradient. all_reduce sums over ranks, and so does its gradient.
   virtual at::Tensor all_gather(const at::Tensor& rows,
                                 std::span<const std::int64_t> rows_of) = 0;  // [collective]
   virtual at::Tensor reduce_scatter(const at::Tensor& rows,

@@ -44,6 +44,7 @@ class GradientBuckets {
   void begin_step(int objective);
   void before_backward(bool last_of_batch, bool last_of_step);
   void after_backward(bool last_of_batch, bool last_of_step);  // [collective]
+  void hold(bool on);
   /// Until the reduction is done.  [collective]
   void wait();
   /// Forgets what was reduced of this step.  [collective]
@@ -82,6 +83,7 @@ class GradientBuckets {
   std::vector<Bucket> buckets_;
   int objective_ = 0;
   bool reducing_ = false;
+  bool held_ = false;
   std::size_t next_ = 0;  // the first bucket not issued yet
 };
 

@@ -29,7 +29,7 @@ struct ParameterSlice {
   std::int64_t offset = 0;
   at::Tensor parameter;       ///< fp32 (the master copy where the model is 16-bit)
   at::Tensor gradient;        ///< summed over micro-batches and ranks, not yet divided
-  Tensors* states = nullptr;  ///< as Optimizer::states names them; updated in place
+  Tensors* states = nullptr;  ///< fp32, as Optimizer::states names them; updated in place
   int group = -1;             ///< index in ModelSpec::groups, -1 for none
   std::int64_t step = 1;      ///< how often this parameter was updated, this time included
 };

@@ -30,8 +30,13 @@ using Table = std::vector<std::pair<std::string, Value>>;  // in the order of th
 
 /// A value of a recipe: nothing, boolean, integer, real, text, list or table.
 struct Value {
-  std::variant<std::monostate, bool, std::int64_t, double, std::string, List, Table> data;
+  using Data = std::variant<std::monostate, bool, std::int64_t, double, std::string, List, Table>;
+  Data data;
   SourcePosition position;
+
+  // Declared: Clang would look into Table's pair, which holds a Value, before that is complete.
+  Value() noexcept = default;
+  Value(Data what, SourcePosition where) : data(std::move(what)), position(std::move(where)) {}
 
   bool is_nil() const { return std::holds_alternative<std::monostate>(data); }
 

@@ -20,6 +20,9 @@
 //               objective's batch (else batch_factor × train.batch) and lr (else optimizer.lr)
 //
 // The recipe names a plugin by its id, by the last dotted part of it, or by a path to the file.
+//
+// Threads and ranks: the factory is called once a process, on its main thread, before any rank
+// runs. The fingerprint is that of the source file with the macro: compile the others alike.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +44,8 @@ struct PluginDescriptor {
   PluginKind kind;
   const char* note;
   /// Returns a Device*, Strategy* or Model* (as void*), which the caller deletes. `options` and
-  /// `data` are null where the kind has none; they outlive the object. May throw Error.
+  /// `data` are null where the kind has none, and last for the call: an object that needs them
+  /// later keeps a copy of the Options, whose values outlive it. May throw Error.
   void* (*create)(Host& host, const Options* options, const Options* data);
 };
 

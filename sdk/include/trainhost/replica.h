@@ -94,7 +94,8 @@ class Replica {
   void hook(Parameter& parameter);
   std::vector<ParameterSlice> touched_slices(int objective);
   void make_history(const Parameter& parameter, Parameter::History& history) const;
-  void append_history(std::vector<StateSlice>& out, Parameter& parameter, int objective) const;
+  void append_history(std::vector<StateSlice>& out, Parameter& parameter, int objective,
+                      bool for_loading) const;
 
   const AttachContext context_;
   std::function<void(Parameter&)> callback_;

@@ -1,4 +1,6 @@
 // What a strategy that replicates everything claims: the memory of a Replica (replica.h).
+//
+// Purpose: the bytes; a strategy adds its traffic. Threads and ranks: a pure function.
 #pragma once
 
 #include <set>

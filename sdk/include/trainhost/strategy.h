@@ -94,6 +94,10 @@ class StrategySession {
   /// `last_of_step`: of the optimizer step too, after which gradients may be reduced.
   virtual void before_backward(bool last_of_batch, bool last_of_step) = 0;
   virtual void after_backward(bool last_of_batch, bool last_of_step) = 0;
+  /// Between hold(true) and hold(false), within a backward, collectives of the model's own are
+  /// still to come. Where they stand among the gradients may differ between ranks (a parameter that
+  /// only some of them use), so nothing may be issued from gradient hooks meanwhile.
+  virtual void hold(bool /*on*/) {}
   /// Finishes the reduction, clips, and runs the optimizer.  [collective]
   virtual StepResult step(const StepRequest& request) = 0;
   /// Drops the gradients of a step that will not be taken (overflow, interrupt).  [collective]

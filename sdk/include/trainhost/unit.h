@@ -37,7 +37,7 @@ struct ParameterSpec {
 
 /// A tensor without gradient that belongs to the model's state: checkpointed, hashed, restored with
 /// the best checkpoint. The model writes it inside Execution::run; it must come out equal on every
-/// rank (or, if `split_by_rows`, each rank holds its rows as flat_layout.h splits them).
+/// rank. `split_by_rows` lets a strategy keep only some rows [shape[0]] here; a Replica keeps all.
 struct BufferSpec {
   std::string name;
   std::vector<std::int64_t> shape;

@@ -72,7 +72,9 @@ TEST_CASE("the cuda probe compares the driver with the LibTorch at hand") {
   CHECK_THAT(ask_cuda("0,1,13000", "/nowhere"), Contains("this LibTorch has no CUDA"));
   if (std::filesystem::exists(std::string(TEST_LIBTORCH) + "/lib/libtorch_cuda.so")) {
     CHECK_THAT(ask_cuda("0,1,9020", TEST_LIBTORCH), Contains("too old: it serves CUDA 9.2"));
-    CHECK_THAT(ask_cuda("0,1,990000", TEST_LIBTORCH), Contains("Fake"));
+    // Where LibTorch was fetched without the libraries of its CUDA half, the probe says that.
+    CHECK_THAT(ask_cuda("0,1,990000", TEST_LIBTORCH),
+               Contains("Fake") || Contains("lacks a library of its CUDA half"));
   }
 }
 

@@ -49,6 +49,7 @@ struct Memory {
   std::vector<float> scores;  // [kBlockUsers, kWidth]
   std::vector<Best> best{kBlockUsers};
   std::vector<std::int32_t> items;
+  std::vector<float> held_scores;
 };
 
 void mask(const RankedUser& user, std::int32_t first_item, std::int32_t count, float* scores,
@@ -103,7 +104,7 @@ ItemPanels::ItemPanels(const float* items, std::int32_t n_items, std::int32_t d)
 }
 
 void rank_items(const ItemPanels& items, std::span<const RankedUser> users, std::int32_t top,
-                const std::function<void(std::size_t, std::span<const std::int32_t>)>& visit) {
+                const RankVisit& visit) {
   const auto n_users = static_cast<std::int64_t>(users.size());
   const auto keep = static_cast<std::size_t>(std::max(top, 1));
 #pragma omp parallel
@@ -127,8 +128,12 @@ void rank_items(const ItemPanels& items, std::span<const RankedUser> users, std:
         std::sort(held.begin(), held.end(), better);
         held.resize(std::min(held.size(), keep));
         memory.items.clear();
-        for (const Candidate& candidate : held) memory.items.push_back(candidate.item);
-        visit(static_cast<std::size_t>(begin + u), memory.items);
+        memory.held_scores.clear();
+        for (const Candidate& candidate : held) {
+          memory.items.push_back(candidate.item);
+          memory.held_scores.push_back(candidate.score);
+        }
+        visit(static_cast<std::size_t>(begin + u), memory.items, memory.held_scores);
       }
     }
   }

@@ -37,8 +37,10 @@ struct RankedUser {
 /// The `top` best items of each user, best first, by score and then by the lower item: fewer where
 /// fewer are left. An item whose score is not a number, or minus infinity, is not ranked.
 /// Parallel over blocks of users; the result does not depend on the number of threads.
-/// `visit(user index, items)` is called once a user, from several threads at a time.
+/// `visit(user index, items, their scores)` is called once a user, from several threads at a time.
+using RankVisit =
+    std::function<void(std::size_t, std::span<const std::int32_t>, std::span<const float>)>;
 void rank_items(const ItemPanels& items, std::span<const RankedUser> users, std::int32_t top,
-                const std::function<void(std::size_t, std::span<const std::int32_t>)>& visit);
+                const RankVisit& visit);
 
 }  // namespace kgat

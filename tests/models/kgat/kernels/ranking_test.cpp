@@ -19,9 +19,10 @@ std::vector<std::vector<std::int32_t>> rank(const std::vector<float>& items, std
     ranked.push_back({users.data() + u * static_cast<std::size_t>(d), masks[u]});
   }
   std::vector<std::vector<std::int32_t>> out(masks.size());
-  rank_items(panels, ranked, top, [&](std::size_t u, std::span<const std::int32_t> best) {
-    out[u].assign(best.begin(), best.end());
-  });
+  rank_items(panels, ranked, top,
+             [&](std::size_t u, std::span<const std::int32_t> best, std::span<const float>) {
+               out[u].assign(best.begin(), best.end());
+             });
   return out;
 }
 

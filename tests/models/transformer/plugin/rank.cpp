@@ -178,7 +178,6 @@ void TransformerRank::remember(const at::Tensor& pooled, Execution& execution) {
   const at::NoGradGuard no_graph;
   execution.run(head_unit(settings_),
                 [&](const UnitTensors& unit, const Tensors&) {
-                  const at::NoGradGuard buffers_have_no_graph;
                   const at::Tensor& sum = unit.buffer(kPooledSum);
                   sum.add_(at::from_blob(sums.data(), {sum.numel()}, at::kDouble).to(sum.device()));
                   unit.buffer(kPooledCount).add_(sums.back());

@@ -1,0 +1,98 @@
+# Where CUDA's headers are, of the release that LibTorch was built with:
+#
+#   TRAINHOST_CUDA_INCLUDES  folders with cuda_runtime_api.h, cublas_v2.h, …, nccl.h
+#   TRAINHOST_CUDART         libcudart.so to link
+#   TRAINHOST_CUDA_VERSION   "13.0"
+#   TRAINHOST_CUDA_WHY_NOT   empty, or the first reason why cuda.so cannot be built, and what helps
+#
+# Looked for in TRAINHOST_CUDA (CMake variable, then environment: a toolkit's folder), in what
+# `scripts/bootstrap --cuda` fetched, in the toolkit of nvcc, and in /usr/local/cuda. "OFF": nowhere.
+set(TRAINHOST_CUDA "$ENV{TRAINHOST_CUDA}" CACHE STRING "A CUDA 13 toolkit, or OFF")
+set(TRAINHOST_CUDA_INCLUDES "")
+set(TRAINHOST_CUDA_WHY_NOT "")
+set(_wanted 13)
+
+set(_fetched ${CMAKE_SOURCE_DIR}/.deps/cuda-headers/nvidia)
+if(TRAINHOST_CUDA)
+  set(_places ${TRAINHOST_CUDA})
+else()
+  find_program(_nvcc nvcc)
+  set(_places ${_fetched}/cu13)
+  if(_nvcc)
+    get_filename_component(_bin ${_nvcc} REALPATH)
+    get_filename_component(_bin ${_bin} DIRECTORY)
+    get_filename_component(_bin ${_bin} DIRECTORY)
+    list(APPEND _places ${_bin})
+  endif()
+  unset(_nvcc CACHE)
+  list(APPEND _places /usr/local/cuda)
+endif()
+
+# Sets OUT to the reason why PLACE does not serve, "" where it does, and the three results.
+function(_trainhost_try_cuda PLACE OUT)
+  set(_file ${PLACE}/include/cuda_runtime_api.h)
+  if(NOT EXISTS ${_file})
+    set(${OUT} "no CUDA headers" PARENT_SCOPE)
+    return()
+  endif()
+  file(STRINGS ${_file} _line REGEX "^#define CUDART_VERSION +[0-9]+" LIMIT_COUNT 1)
+  string(REGEX REPLACE ".*CUDART_VERSION +([0-9]+).*" "\\1" _number "${_line}")
+  math(EXPR _major "${_number} / 1000")
+  math(EXPR _minor "${_number} % 1000 / 10")
+  if(NOT _major EQUAL _wanted)
+    set(${OUT} "${PLACE} holds CUDA ${_major}.${_minor}, LibTorch wants ${_wanted}" PARENT_SCOPE)
+    return()
+  endif()
+  get_filename_component(_includes ${PLACE}/include REALPATH)
+  foreach(_header crt/host_defines.h cublas_v2.h cublasLt.h cusparse.h cusolverDn.h)
+    if(NOT EXISTS ${PLACE}/include/${_header})
+      set(${OUT} "${PLACE} lacks ${_header}" PARENT_SCOPE)
+      return()
+    endif()
+  endforeach()
+  find_path(_nccl nccl.h NO_CACHE
+            HINTS ${PLACE}/include ${PLACE}/../nccl/include ${_fetched}/nccl/include)
+  get_filename_component(_nccl "${_nccl}" REALPATH)
+  if(NOT EXISTS ${_nccl}/nccl.h)
+    set(${OUT} "${PLACE} is there, but NCCL's nccl.h is not" PARENT_SCOPE)
+    return()
+  endif()
+  if(NOT _nccl STREQUAL _includes AND NOT _nccl MATCHES "^/usr(/local)?/include$")
+    list(APPEND _includes ${_nccl})
+  endif()
+  # CUDA 13 keeps <nv/target>, which cuda_fp16.h includes, in a folder of its own.
+  if(EXISTS ${PLACE}/include/cccl)
+    list(APPEND _includes ${PLACE}/include/cccl)
+  endif()
+  # LibTorch's own copy first: it is the one that is there at run time.
+  find_file(_cudart NAMES libcudart.so.13 libcudart.so NO_CACHE NO_DEFAULT_PATH
+            PATHS ${TRAINHOST_LIBTORCH_DIR}/../nvidia/cu13/lib ${PLACE}/lib64 ${PLACE}/lib)
+  if(NOT _cudart)
+    set(${OUT} "no libcudart.so.13 beside LibTorch or in ${PLACE}" PARENT_SCOPE)
+    return()
+  endif()
+  set(TRAINHOST_CUDA_INCLUDES ${_includes} PARENT_SCOPE)
+  set(TRAINHOST_CUDART ${_cudart} PARENT_SCOPE)
+  set(TRAINHOST_CUDA_VERSION ${_major}.${_minor} PARENT_SCOPE)
+  set(${OUT} "" PARENT_SCOPE)
+endfunction()
+
+if(NOT EXISTS ${TRAINHOST_LIBTORCH_DIR}/lib/libtorch_cuda.so)
+  set(TRAINHOST_CUDA_WHY_NOT "this LibTorch has no CUDA (no libtorch_cuda.so)")
+elseif(TRAINHOST_CUDA STREQUAL "OFF")
+  set(TRAINHOST_CUDA_WHY_NOT "TRAINHOST_CUDA is OFF")
+else()
+  foreach(_place IN LISTS _places)
+    _trainhost_try_cuda(${_place} _why_not)
+    if(NOT _why_not)
+      set(TRAINHOST_CUDA_WHY_NOT "")
+      break()
+    elseif(NOT TRAINHOST_CUDA_WHY_NOT OR TRAINHOST_CUDA_WHY_NOT STREQUAL "no CUDA headers")
+      set(TRAINHOST_CUDA_WHY_NOT "${_why_not}")
+    endif()
+  endforeach()
+  if(TRAINHOST_CUDA_WHY_NOT)
+    string(APPEND TRAINHOST_CUDA_WHY_NOT
+      "; to get them: scripts/bootstrap --cuda, or -DTRAINHOST_CUDA=DIR for a CUDA ${_wanted} toolkit")
+  endif()
+endif()

@@ -1,0 +1,157 @@
+// A strategy to copy: synchronous data parallelism in its plainest form.
+//
+// Every rank keeps a whole copy of the model (Replica), gradients are summed over the ranks when
+// backward has ended, unit by unit, and every rank makes the same update. What `ddp` does besides
+// is to begin while backward still runs. To make it yours: change id, class and `step`, then see
+// what `trainhost prove` says.
+#include <ATen/ops/zeros_like.h>
+#include <c10/core/GradMode.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "trainhost/error.h"
+#include "trainhost/flat_layout.h"
+#include "trainhost/plugin.h"
+#include "trainhost/replica.h"
+#include "trainhost/replicated_claims.h"
+#include "trainhost/strategy.h"
+
+namespace my_strategy {
+namespace {
+
+using namespace trainhost;
+
+/// One rank's end of it.
+class Session : public StrategySession {
+ public:
+  explicit Session(const AttachContext& context)
+      : communicator_(context.communicator),
+        exact_(context.numerics == Numerics::kExact),
+        replica_(context) {
+    for (std::size_t u = 0; u < context.model.units.size(); ++u) {
+      add_unit(static_cast<int>(u), context.model.units[u]);
+    }
+  }
+
+  // Everything is here all the time, so a unit needs nothing done around it.
+  Lent before_unit(int unit, bool) override { return replica_.lend(unit); }
+  Tensors after_unit(int, Tensors outputs, bool) override { return outputs; }
+
+  void begin_step(int objective, int) override { objective_ = objective; }
+  void before_backward(bool, bool) override {}
+  void after_backward(bool last_of_batch, bool last_of_step) override {
+    // Autograd adds micro-batches up, so one reduction at the end of the step is enough. Exact
+    // numerics wants each micro-batch reduced by itself: then all strategies add in one order.
+    if (exact_ ? last_of_batch : last_of_step) sum_over_ranks();
+    if (exact_ && last_of_batch) add_micro_batch(last_of_step);
+  }
+
+  StepResult step(const StepRequest& request) override {
+    // A parameter without a gradient here may have one on another rank; without one anywhere it is
+    // left alone. The update divides by request.weight: losses are sums.
+    replica_.agree_on_touched();
+    return replica_.update(request);
+  }
+  void discard_step() override {
+    // All of it: after the sum over ranks there are gradients here that this rank never made.
+    for_each_unit([](Gradients& unit) {
+      unit.values.zero_();
+      if (unit.sum.defined()) unit.sum.zero_();
+    });
+    replica_.clear_gradients(objective_);
+  }
+
+  void full_parameters(
+      bool only_rank0,
+      const std::function<void(const std::string&, const at::Tensor&)>& visit) override {
+    if (!only_rank0 || communicator_.rank() == 0) replica_.visit(visit);
+  }
+  std::vector<StateSlice> state(bool for_loading) override { return replica_.state(for_loading); }
+
+ private:
+  struct Gradients {
+    at::Tensor values;  // flat, in the communicator's memory, which it reduces without a copy
+    at::Tensor sum;     // exact numerics: the micro-batches reduced so far
+  };
+
+  void add_unit(int unit, const UnitSpec& spec) {
+    Gradients& gradients = gradients_.emplace_back();
+    if (spec.parameters.empty()) return;
+    for (const ParameterSpec& parameter : spec.parameters) {
+      if (parameter.dtype == spec.parameters.front().dtype) continue;
+      throw Error(Failure::kUser, {.where = "strategy 'my_strategy'",
+                                   .what = "unit '" + spec.name + "' mixes parameter types",
+                                   .expected = "one type in a unit, which are summed together",
+                                   .fix = "give '" + parameter.name + "' a unit of its own"});
+    }
+    const at::Tensor bytes = communicator_.allocate(flat_layout(spec).bytes);
+    replica_.bind_gradients(unit, bytes);
+    gradients.values = bytes.view(spec.parameters.front().dtype);
+    if (exact_) gradients.sum = at::zeros_like(gradients.values);
+  }
+
+  /// Calls `function` for the units of this step's objective: the others have no gradients.
+  template <class Function>
+  void for_each_unit(Function&& function) {
+    for (std::size_t u = 0; u < gradients_.size(); ++u) {
+      const bool used = replica_.used_by(objective_, static_cast<int>(u));
+      if (used && gradients_[u].values.defined()) function(gradients_[u]);
+    }
+  }
+
+  void sum_over_ranks() {
+    std::vector<WorkHandle> under_way;
+    for_each_unit([&](Gradients& unit) {
+      under_way.push_back(
+          communicator_.all_reduce(unit.values, ReduceOp::kSum, Traffic::kStrategy));
+    });
+    for (const WorkHandle& work : under_way) wait(work);
+  }
+
+  void add_micro_batch(bool last) {
+    c10::NoGradGuard no_grad;
+    for_each_unit([&](Gradients& unit) {
+      unit.sum.add_(unit.values);
+      unit.values.zero_();
+      if (!last) return;
+      unit.values.copy_(unit.sum);
+      unit.sum.zero_();
+    });
+  }
+
+  Communicator& communicator_;
+  const bool exact_;
+  Replica replica_;
+  std::vector<Gradients> gradients_;  // by unit
+  int objective_ = 0;
+};
+
+class MyStrategy : public Strategy {
+ public:
+  MyStrategy(Host&, const Options&) {}
+
+  Claims claims(const ModelSpec& model, const std::vector<ObjectiveSpec>& objectives,
+                const Optimizer& optimizer, int world) const override {
+    Claims claims = replicated_claims(model, objectives, optimizer);
+    for (std::size_t o = 0; o < objectives.size(); ++o) {
+      for (const int unit : objectives[o].units) {
+        claims.traffic[o] += 2 * flat_layout(model.units[unit]).bytes * (world - 1) / world;
+      }
+    }
+    return claims;
+  }
+
+  std::unique_ptr<StrategySession> attach(const AttachContext& context) override {
+    return std::make_unique<Session>(context);
+  }
+};
+
+}  // namespace
+
+TRAINHOST_STRATEGY_PLUGIN(MyStrategy, "org.example.my_strategy", "0.1.0", R"json({
+  "summary": "a whole copy on every device; gradients are summed after backward",
+  "options": []})json")
+
+}  // namespace my_strategy

@@ -1,0 +1,1 @@
+return { name = string.format("%s %d", "a", 1) }

@@ -1,0 +1,1 @@
+return { 0x1p4, 1e308 * 10, 0/0, -0.0, 3 // 0.1, 2^63, math.mininteger }

@@ -1,0 +1,1 @@
+local t = {} for k, v in pairs({ b = 1, a = 2 }) do t[k] = v + 1 end return t

@@ -1,0 +1,1 @@
+return { scaling = { lr = function(base, to) return base * to.ranks end } }
