@@ -46,8 +46,9 @@ def metrics(run):
 
 
 def newest_checkpoint(run):
+    # One that is being written is called step-N.partial.
     steps = [int(folder.name[5:]) for folder in run.glob("checkpoints/step-*")
-             if (folder / "manifest.json").exists()]
+             if folder.name[5:].isdigit() and (folder / "manifest.json").exists()]
     return max(steps, default=-1)
 
 
