@@ -118,11 +118,11 @@ class Prover {
     out.title = fmt::format("{}: {} rank{}, {} step{} of each objective and the end of the epoch",
                             base.recipe_file, out.world, out.world == 1 ? "" : "s", out.steps,
                             out.steps == 1 ? "" : "s");
-    out.settings =
-        fmt::format("{}, batch {} as written, accumulate {}, clip_norm {}, seed {}; {} {}, exact sums",
-                    base.optimizer.name, train.batch, train.accumulate,
-                    train.clip_norm > 0 ? fmt::format("{}", train.clip_norm) : "off", train.seed,
-                    kind_, base.precision);
+    out.settings = fmt::format(
+        "{}, batch {} as written, accumulate {}, clip_norm {}, seed {}; {} {}, exact sums",
+        base.optimizer.name, train.batch, train.accumulate,
+        train.clip_norm > 0 ? fmt::format("{}", train.clip_norm) : "off", train.seed, kind_,
+        base.precision);
     if (!stand_in_.empty()) out.settings += "\nstand-in: " + stand_in_;
     return out;
   }

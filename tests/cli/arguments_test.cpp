@@ -47,6 +47,24 @@ TEST_CASE("the commands") {
   CHECK(parsed<cli::RecipesArguments>({"recipes", "copy", "quickstart", "x"}).to == "x");
 }
 
+TEST_CASE("what places a trained model and what is asked of it are told apart") {
+  const auto predict = parsed<cli::PredictArguments>(
+      {"predict", "runs/a", "--users", "1,2", "-k", "5", "--with-train-items", "data.dir=/x",
+       "devices=cpu", "extra=1", "--output", "-", "--checkpoint", "step-3"});
+  CHECK(predict.model.run_directory == "runs/a");
+  CHECK(predict.model.checkpoint == "step-3");
+  CHECK(predict.model.overrides == std::vector<std::string>{"data.dir=/x", "devices=cpu"});
+  CHECK(predict.options ==
+        std::vector<std::string>{"extra=1", "users=1,2", "k=5", "with_train_items=true"});
+  CHECK(predict.output == "-");
+  CHECK(parsed<cli::PredictArguments>({"predict", "a", "--output", "f"}).options.empty());
+  CHECK(parsed<cli::ExportArguments>({"export", "a", "--to", "b", "--last"}).model.last);
+  CHECK_THROWS_WITH(parse_arguments({"predict", "a"}), Contains("--output"));
+  CHECK_THROWS_WITH(parse_arguments({"export", "a"}), Contains("--to"));
+  CHECK_THROWS_WITH(parse_arguments({"export", "a", "--to", "b", "--last", "--checkpoint", "c"}),
+                    Contains("--last"));
+}
+
 TEST_CASE("help is a text, everywhere") {
   for (const std::vector<std::string>& words : {std::vector<std::string>{"--help"},
                                                 {"-h"},
