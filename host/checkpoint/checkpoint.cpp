@@ -190,6 +190,8 @@ void save(const std::string& folder, std::vector<StateSlice> state, const Positi
   } catch (...) {
     // On a full disk the rest of the run's files need the space.
     if (rank == 0) remove_tree_quietly(partial);
+    // Without the folder rank 0 has failed, and why is its to say: here the wait ends with that.
+    if (rank != 0 && !fs::exists(partial)) barrier();
     throw;
   }
 }

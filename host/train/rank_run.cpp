@@ -1,6 +1,8 @@
 #include "host/train/rank_run.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/tanh.h>
+#include <ATen/ops/zeros.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -154,6 +156,11 @@ void make_hosts(Process& process, telemetry::EventWriter& events) {
   }
 }
 
+/// MKL's vector math keeps the kind of the processor in a variable that it fills in two steps,
+/// without a lock, when it is first used: a thread that reads between them runs other code, whose
+/// results differ in the last bit. So its first use is here, while there is one thread.
+void settle_vector_math() { at::tanh(at::zeros({16}, at::kFloat)); }
+
 /// Devices first: they load what has to be there before LibTorch's first call.
 void load_plugins(Process& process) {
   const recipe::RunPlan& plan = process.plan;
@@ -167,6 +174,7 @@ void load_plugins(Process& process) {
     process.sessions.push_back(process.device->open(index, process.open_options()));
   }
   at::set_num_threads(host.threads());
+  settle_vector_math();
   const Options model_options(plan.model.options, "model"), data_options(plan.data, "data"),
       strategy_options(plan.strategy.options, "strategy");
   process.model = model_plugin.make<Model>(host, &model_options, &data_options);

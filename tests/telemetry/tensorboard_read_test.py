@@ -27,6 +27,7 @@ RECIPE = [
     "data.synthetic.interactions=4000",
     "train.batch=256",
     "train.eval_every=1",
+    "train.checkpoint_every=4",
     "train.log_every=1",
     "train.clip_norm=1",
 ]
@@ -61,7 +62,7 @@ def train_and_kill(folder):
     while True:
         assert process.poll() is None, process.stderr.read().decode()
         assert time.monotonic() < deadline, "no checkpoint within a minute"
-        time.sleep(0.05)
+        time.sleep(0.01)
         checkpoint = newest_checkpoint(run) if (run / "metrics.jsonl").exists() else -1
         if checkpoint >= 0 and any(entry["step"] > checkpoint + 3 for entry in metrics(run)):
             break
@@ -140,7 +141,8 @@ def main():
         resume(folder, run)
         entries = metrics(run)
         steps = [entry["step"] for entry in entries if "objective" in entry]
-        assert lost > 0 and steps == sorted(set(steps)), "the run did not go on as it should"
+        assert lost > 0, f"nothing was lost after step {checkpoint}"
+        assert steps == sorted(set(steps)), f"steps after a resume from {checkpoint}: {steps}"
         assert len(list(run.glob("events.out.tfevents.*"))) == 2
         scalars = check_tensorboard(run, entries)
         check_csv(run, entries)
