@@ -301,10 +301,13 @@ void declare(Process& process) {
   process.run_directory = agreed_run_directory(process.environment, *process.store);
 }
 
-void run_as_process(Process& process) {
+void run_as_process(Process& process, Verdict& verdict) {
   const auto communicator = process.sessions.front()->communicator(
       *process.store, "world", process.environment.rank, process.environment.world);
-  run_rank(process, 0, *communicator);
+  // Guarded while the communicator is open: the other ranks must not complain that it was closed
+  // before this one has said why.
+  verdict.guard(process.environment.rank, process.environment.control_slot,
+                trainer_of(process.plan), [&] { run_rank(process, 0, *communicator); });
 }
 
 void run_as_threads(Process& process, Verdict& verdict) {
@@ -341,7 +344,7 @@ int run_ranks(const launch::RankEnvironment& environment, const launch::Control&
       if (process.local_ranks() > 1) {
         run_as_threads(process, verdict);
       } else {
-        run_as_process(process);
+        run_as_process(process, verdict);
       }
     });
   });
