@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <thread>
 
 #include "host/cli/commands.h"
 #include "host/cli/installed_files.h"
@@ -138,6 +139,11 @@ class Prover {
     recipe::RunPlan plan = recipe_.resolve(world_of(run));
     plan.strategy = base.strategy;
     plan.numerics = "exact";
+    // Kernels may cut their work by the number of threads, which is to be the same in every run.
+    if (plan.train.threads == 0) {
+      plan.train.threads = std::max<std::int64_t>(
+          1, std::thread::hardware_concurrency() / std::max<std::int64_t>(1, arguments_.world));
+    }
     finish_plan(run, std::move(plan), catalog_);
     return run;
   }

@@ -179,7 +179,10 @@ void Console::take_evaluation(const Evaluation& evaluation) {
   std::string head = fmt::format("evaluation after epoch {}", evaluation.epoch + 1);
   if (!evaluation.split.empty()) head += ", " + printable(evaluation.split);
   if (!std::isnan(evaluation.seconds)) head += ", " + duration_text(evaluation.seconds);
-  if (baseline) head += "; the popularity baseline in brackets";
+  if (baseline) {
+    head += fmt::format("; the {}baseline in brackets",
+                        evaluation.trivial.empty() ? "" : printable(evaluation.trivial) + " ");
+  }
   if (!evaluation.watched.empty() && !evaluation.is_best) {
     head += fmt::format("; best {} so far {:.4f}", printable(evaluation.watched), evaluation.best);
   }

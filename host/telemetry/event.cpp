@@ -63,7 +63,7 @@ template <class Fields>
 void visit_fields(Fields& f, Evaluation& e) {
   f("epoch", e.epoch), f("global_step", e.global_step), f("split", e.split);
   f("metrics", e.metrics), f("watched", e.watched), f("best", e.best);
-  f("is_best", e.is_best), f("seconds", e.seconds);
+  f("is_best", e.is_best), f("trivial", e.trivial), f("seconds", e.seconds);
 }
 template <class Fields>
 void visit_fields(Fields& f, Checkpoint& e) {

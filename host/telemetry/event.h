@@ -99,6 +99,7 @@ struct Evaluation {
   double best = kNone;    ///< the watched one's best so far, this one included
   bool is_best = false;   ///< this one is the best so far
   double seconds = kNone;
+  std::string trivial{};  ///< the method that the baselines are of: "popularity"; may be empty
 };
 
 struct Checkpoint {

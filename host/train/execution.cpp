@@ -39,11 +39,14 @@ void RankExecution::backward(const Tensors& outputs, const Tensors& gradients, b
                                    .what = "called again after the call marked last",
                                    .fix = "mark only the last backward of a micro-batch"});
   }
-  session_.before_backward(last, last && last_batch_);
+  const auto which = !last         ? Backward::kPart
+                     : last_batch_ ? Backward::kLastOfStep
+                                   : Backward::kLastOfBatch;
+  session_.before_backward(which);
   if (collectives_.outstanding()) session_.hold(true);
   if (!outputs.empty()) torch::autograd::backward(outputs, gradients);
   if (collectives_.outstanding()) session_.hold(false);
-  session_.after_backward(last, last && last_batch_);
+  session_.after_backward(which);
   reduced_ = last;
 }
 

@@ -42,6 +42,11 @@ void check_model(const std::string& plugin, const ModelSpec& model,
         wrong(plugin, "parameter '" + name + "'", "is of the unknown group " + parameter.group);
       }
       check_shape(plugin, name, parameter.shape);
+      if (parameter.dtype != unit.parameters.front().dtype) {
+        wrong(plugin, "parameter '" + name + "'",
+              "is of another type than '" + unit.parameters.front().name +
+                  "'; parameters of several types belong into several units");
+      }
       if (parameter.row_sparse) sparse.insert(name);
     }
     for (const BufferSpec& buffer : unit.buffers) {

@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/tanh.h>
 #include <ATen/ops/zeros.h>
+#include <c10/util/Exception.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -238,6 +239,13 @@ class Verdict {
       interrupted(rank);
     } catch (const Error& error) {
       failed(rank, slot, error);
+    } catch (const c10::OutOfMemoryError& error) {
+      failed(rank, slot,
+             Error(Failure::kDevice,
+                   {.where = who,
+                    .what = "the device has no memory left",
+                    .got = error.what_without_backtrace(),
+                    .fix = "lower train.batch; a larger train.accumulate makes up for it"}));
     } catch (const std::exception& error) {
       failed(rank, slot,
              Error(Failure::kRankLost,

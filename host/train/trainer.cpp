@@ -124,8 +124,11 @@ std::optional<LoadRequest> Trainer::following_request() {
                        step,
                        loading_.global_steps[loading_.objective],
                        cut(mine),
-                       cut(mine + batch),
-                       cut(first + batch) - cut(first)};
+                       cut(mine + batch)};
+      for (std::int64_t rank = 0; rank < world; ++rank) {
+        request.slice.rows_of.push_back(cut(first + (rank + 1) * batch) -
+                                        cut(first + rank * batch));
+      }
       if (++loading_micro_batch_ == train.accumulate) {
         loading_micro_batch_ = 0;
         ++loading_.step;
@@ -141,7 +144,12 @@ std::optional<LoadRequest> Trainer::following_request() {
 
 Batch Trainer::load(const LoadRequest& request) {
   const Objective& objective = objectives_[request.objective];
-  return objective.source->load(request.slice, objective.plan->effective_batch);
+  Batch batch = objective.source->load(request.slice, objective.plan->effective_batch);
+  // From pinned memory the copy to the device does not hold up this rank.
+  if (!parts_.device.device().is_cpu()) {
+    for (at::Tensor& tensor : batch.tensors) tensor = tensor.pin_memory();
+  }
+  return batch;
 }
 
 void Trainer::start_loading() {
@@ -242,7 +250,7 @@ Trainer::StepTotals Trainer::run_micro_batches(int objective) {
   for (int m = 0; m < micro_batches; ++m) {
     Batch batch = prefetcher_->next();
     if (!parts_.device.device().is_cpu()) {
-      for (at::Tensor& tensor : batch.tensors) tensor = tensor.to(parts_.device.device());
+      for (at::Tensor& tensor : batch.tensors) tensor = tensor.to(parts_.device.device(), /*non_blocking=*/true);
     }
     if (!batch.row_reads.empty()) parts_.session.read_rows(batch.row_reads);
     execution_.begin_micro_batch(m + 1 == micro_batches);
@@ -276,7 +284,7 @@ void Trainer::run_step(int objective, std::int64_t step, std::int64_t steps) {
   }
   StepRequest request;
   request.objective = objective;
-  request.weight = totals.weight;
+  request.divisor = totals.weight;
   request.lr = scheduled_lr(parts_.plan.optimizer, current.plan->lr,
                             position_.global_steps[objective], current.total_steps);
   request.clip_norm = parts_.plan.train.clip_norm;
@@ -321,6 +329,7 @@ void Trainer::evaluate() {
       event.metrics.push_back({metric.name, metric.value, metric.baseline});
     }
     event.watched = evaluation.watched;
+    event.trivial = evaluation.trivial;
     event.best = position_.best;
     event.is_best = better;
     event.seconds = now() - begin;

@@ -63,11 +63,12 @@ void GradientBuckets::allocate(const AttachContext& context, Replica& replica) {
     std::int64_t offset = 0;
     for (const int unit : bucket.units) {
       const std::int64_t size = flat_layout(context.model.units[unit]).bytes;
-      replica.bind_gradients(unit, bucket.bytes.narrow(0, offset, size));
+      replica.bind_gradients(unit, bucket.bytes.narrow(0, offset, size),
+                             Replica::First::kOverwrite);
       offset += size;
       for (Replica::Parameter* parameter : replica.parameters_of(unit)) {
         if (!parameter->spec->requires_grad) continue;
-        ++bucket.expected;
+        bucket.parameters.push_back(parameter);
         bucket_of_[parameter] = b;
       }
     }
@@ -81,8 +82,8 @@ void GradientBuckets::begin_step(int objective) {
   objective_ = objective;
 }
 
-void GradientBuckets::before_backward(bool last_of_batch, bool last_of_step) {
-  if (!(exact_ ? last_of_batch : last_of_step)) return;
+void GradientBuckets::before_backward(Backward which) {
+  if (!reduces(which)) return;
   const std::lock_guard lock(mutex_);
   for (Bucket& bucket : buckets_) bucket.arrived = 0;
   next_ = 0;
@@ -107,14 +108,14 @@ void GradientBuckets::issue_full_ones() {
   for (; next_ < buckets_.size(); ++next_) {
     Bucket& bucket = buckets_[next_];
     if (!in_use(bucket)) continue;
-    if (bucket.arrived < bucket.expected) return;
+    if (bucket.arrived < static_cast<std::int64_t>(bucket.parameters.size())) return;
     issue(bucket);
   }
 }
 
 /// The buckets that did not fill hold parameters which this backward did not reach.
-void GradientBuckets::after_backward(bool last_of_batch, bool last_of_step) {
-  if (!(exact_ ? last_of_batch : last_of_step)) return;
+void GradientBuckets::after_backward(Backward which) {
+  if (!reduces(which)) return;
   {
     const std::lock_guard lock(mutex_);
     for (; next_ < buckets_.size(); ++next_) {
@@ -122,10 +123,16 @@ void GradientBuckets::after_backward(bool last_of_batch, bool last_of_step) {
     }
     reducing_ = false;
   }
-  if (exact_) add_to_sum(last_of_step);
+  if (exact_) add_to_sum(which == Backward::kLastOfStep);
 }
 
 void GradientBuckets::issue(Bucket& bucket) {
+  for (Replica::Parameter* parameter : bucket.parameters) {
+    if (!parameter->stale) continue;
+    c10::NoGradGuard no_grad;
+    parameter->gradient.zero_();
+    parameter->stale = false;
+  }
   if (communicator_.world() > 1) bucket.work = settings_.reduce(bucket.values);
 }
 
@@ -134,17 +141,6 @@ void GradientBuckets::wait() {
   for (Bucket& bucket : buckets_) {
     trainhost::wait(bucket.work);
     bucket.work.reset();
-  }
-}
-
-void GradientBuckets::discard() {
-  wait();
-  const std::lock_guard lock(mutex_);
-  c10::NoGradGuard no_grad;
-  for (Bucket& bucket : buckets_) {
-    if (!in_use(bucket)) continue;
-    bucket.values.zero_();
-    if (bucket.sum.defined()) bucket.sum.zero_();
   }
 }
 

@@ -11,9 +11,23 @@
 #include <algorithm>
 #include <cmath>
 
+#include "trainhost/error.h"
 #include "trainhost/flat_layout.h"
 
 namespace trainhost {
+namespace {
+
+void initialise(const Initializer& initializer, at::Tensor& tensor) {
+  if (tensor.is_cpu()) {
+    initializer(tensor);
+    return;
+  }
+  at::Tensor values = at::empty(tensor.sizes(), at::TensorOptions(tensor.scalar_type()));
+  initializer(values);
+  tensor.copy_(values);
+}
+
+}  // namespace
 
 Replica::Replica(const AttachContext& context, const Settings& settings) : context_(context) {
   c10::NoGradGuard no_grad;
@@ -60,7 +74,7 @@ void Replica::add_parameter(int unit, const ParameterSpec& spec, at::Tensor flat
   parameter.group = group_index(context_.model, spec.group);
   parameter.flat = std::move(flat);
   parameter.leaf = parameter.flat.view(spec.shape).detach();
-  if (initialize) spec.initialize(parameter.leaf);
+  if (initialize) initialise(spec.initialize, parameter.leaf);
   parameter.leaf.set_requires_grad(spec.requires_grad);
   if (spec.requires_grad) hook(parameter);
   parameter.histories.resize(context_.objectives.size());
@@ -74,7 +88,7 @@ void Replica::add_buffers(int index) {
   for (const BufferSpec& spec : unit.buffers) {
     at::Tensor buffer =
         at::empty(spec.shape, at::TensorOptions(spec.dtype).device(context_.device.device()));
-    spec.initialize(buffer);
+    initialise(spec.initialize, buffer);
     buffers_.emplace_back(full_name(unit, spec.name), buffer);
     by_name_[full_name(unit, spec.name)] = buffer;
     lent_[index].buffers.push_back(buffer);
@@ -91,22 +105,42 @@ void Replica::resolve_borrowed(int index) {
 void Replica::hook(Parameter& parameter) {
   auto accumulator = torch::autograd::impl::grad_accumulator(parameter.leaf);
   accumulator->add_post_hook(std::make_unique<torch::autograd::utils::LambdaPostHook>(
-      [this, &parameter](const auto& outputs, const auto&) {
+      [this, &parameter](const auto& outputs, const auto& inputs) {
+        if (!inputs[0].defined()) return outputs;  // no gradient came, and none was accumulated
         parameter.touched = true;
+        if (first_ == First::kOverwrite) move_into_view(parameter);
         if (callback_) callback_(parameter);
         return outputs;
       }));
   accumulators_.push_back(std::move(accumulator));
 }
 
-void Replica::bind_gradients(int unit, const at::Tensor& bytes) {
+/// After the first gradient of a step, which autograd handed over as a tensor of its own.
+void Replica::move_into_view(Parameter& parameter) {
+  const at::Tensor& made = parameter.leaf.grad();
+  if (!made.is_sparse() && made.is_alias_of(parameter.gradient)) return;
+  c10::NoGradGuard no_grad;
+  const at::Tensor view = parameter.gradient.view(parameter.spec->shape);
+  if (made.is_sparse()) {
+    view.zero_().add_(made);
+  } else {
+    view.copy_(made);
+  }
+  parameter.leaf.mutable_grad() = view;
+  parameter.stale = false;
+}
+
+void Replica::bind_gradients(int unit, const at::Tensor& bytes, First first) {
+  first_ = first;
   const FlatLayout layout = flat_layout(context_.model.units[unit]);
   for (std::size_t i = 0; i < by_unit_[unit].size(); ++i) {
     Parameter& parameter = *by_unit_[unit][i];
     if (!parameter.spec->requires_grad) continue;
     parameter.gradient =
         bytes.narrow(0, layout.offsets[i], byte_count(*parameter.spec)).view(parameter.spec->dtype);
-    parameter.leaf.mutable_grad() = parameter.gradient.view(parameter.spec->shape);
+    if (first == First::kAdd) {
+      parameter.leaf.mutable_grad() = parameter.gradient.view(parameter.spec->shape);
+    }
   }
 }
 
@@ -127,15 +161,15 @@ StepResult Replica::update(const StepRequest& request,
   c10::NoGradGuard no_grad;
   StepResult result;
   std::vector<ParameterSlice> slices = touched_slices(request.objective);
-  double divisor = request.weight;
+  double divisor = request.divisor;
   if (request.clip_norm > 0) {
     double squares = 0;
     for (const ParameterSlice& slice : slices) squares += context_.optimizer.squared_norm(slice);
-    result.gradient_norm = std::sqrt(squares) / request.weight;
+    result.gradient_norm = std::sqrt(squares) / request.divisor;
     divisor *= std::max(1.0, (result.gradient_norm + 1e-6) / request.clip_norm);
   }
   const auto step = [&](std::span<ParameterSlice> some) {
-    if (!some.empty() && request.weight > 0) context_.optimizer.step(some, request.lr, divisor);
+    if (!some.empty() && request.divisor > 0) context_.optimizer.step(some, request.lr, divisor);
   };
   if (!updated) {
     step(slices);
@@ -158,6 +192,9 @@ void Replica::clear_gradients(int objective) {
     if (!used_by(objective, parameter.unit)) continue;
     if (!parameter.gradient.defined()) {
       parameter.leaf.mutable_grad() = at::Tensor();
+    } else if (first_ == First::kOverwrite) {
+      parameter.leaf.mutable_grad() = at::Tensor();
+      parameter.stale = parameter.stale || parameter.touched;
     } else if (parameter.touched) {
       parameter.gradient.zero_();
     }
@@ -190,7 +227,13 @@ void Replica::visit(const std::function<void(const std::string&, const at::Tenso
 std::vector<ParameterSlice> Replica::touched_slices(int objective) {
   std::vector<ParameterSlice> slices;
   for (Parameter& parameter : parameters_) {
-    if (!parameter.touched || !used_by(objective, parameter.unit)) continue;
+    if (!parameter.touched) continue;
+    if (!used_by(objective, parameter.unit)) {
+      throw Error(Failure::kPlugin,
+                  {.where = "objective '" + context_.objectives[objective].name + "'",
+                   .what = "gives '" + parameter.name + "' a gradient, but does not name its unit",
+                   .fix = "this is a fault of the model's objectives(): tell its author"});
+    }
     Parameter::History& history = parameter.histories[objective];
     make_history(parameter, history);
     history.updates.add_(1);

@@ -11,7 +11,6 @@
 #include <string>
 #include <vector>
 
-#include "trainhost/error.h"
 #include "trainhost/flat_layout.h"
 #include "trainhost/plugin.h"
 #include "trainhost/replica.h"
@@ -40,27 +39,21 @@ class Session : public StrategySession {
   Tensors after_unit(int, Tensors outputs, bool) override { return outputs; }
 
   void begin_step(int objective, int) override { objective_ = objective; }
-  void before_backward(bool, bool) override {}
-  void after_backward(bool last_of_batch, bool last_of_step) override {
+  void before_backward(Backward) override {}
+  void after_backward(Backward which) override {
     // Autograd adds micro-batches up, so one reduction at the end of the step is enough. Exact
     // numerics wants each micro-batch reduced by itself: then all strategies add in one order.
-    if (exact_ ? last_of_batch : last_of_step) sum_over_ranks();
-    if (exact_ && last_of_batch) add_micro_batch(last_of_step);
+    const bool last = which == Backward::kLastOfStep;
+    if (!last && !(exact_ && which == Backward::kLastOfBatch)) return;
+    sum_over_ranks();
+    if (exact_) add_micro_batch(last);
   }
 
   StepResult step(const StepRequest& request) override {
     // A parameter without a gradient here may have one on another rank; without one anywhere it is
-    // left alone. The update divides by request.weight: losses are sums.
+    // left alone. The update divides by request.divisor: losses are sums.
     replica_.agree_on_touched();
     return replica_.update(request);
-  }
-  void discard_step() override {
-    // All of it: after the sum over ranks there are gradients here that this rank never made.
-    for_each_unit([](Gradients& unit) {
-      unit.values.zero_();
-      if (unit.sum.defined()) unit.sum.zero_();
-    });
-    replica_.clear_gradients(objective_);
   }
 
   void full_parameters(
@@ -79,13 +72,6 @@ class Session : public StrategySession {
   void add_unit(int unit, const UnitSpec& spec) {
     Gradients& gradients = gradients_.emplace_back();
     if (spec.parameters.empty()) return;
-    for (const ParameterSpec& parameter : spec.parameters) {
-      if (parameter.dtype == spec.parameters.front().dtype) continue;
-      throw Error(Failure::kUser, {.where = "strategy 'my_strategy'",
-                                   .what = "unit '" + spec.name + "' mixes parameter types",
-                                   .expected = "one type in a unit, which are summed together",
-                                   .fix = "give '" + parameter.name + "' a unit of its own"});
-    }
     const at::Tensor bytes = communicator_.allocate(flat_layout(spec).bytes);
     replica_.bind_gradients(unit, bytes);
     gradients.values = bytes.view(spec.parameters.front().dtype);

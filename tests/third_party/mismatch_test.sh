@@ -39,7 +39,7 @@ main() {
   # An SDK with one more virtual function, and the hash that belongs to it.
   cp -r "$prefix/share/trainhost/template" "$work/newer"
   leave_a_trace "$work/newer"
-  sed -i 's/^  virtual void discard_step() = 0;/&\n  virtual void one_more() {}/' \
+  sed -i 's/^  virtual StepResult step(const StepRequest& request) = 0;/&\n  virtual void one_more() {}/' \
     "$prefix/include/trainhost/strategy.h"
   grep -q one_more "$prefix/include/trainhost/strategy.h" || fail "strategy.h has changed: mend this test"
   mkdir "$work/hashed"

@@ -225,6 +225,7 @@ Evaluation KgatRank::evaluate(Execution& execution) {
     validation_baseline_ = baseline(data.validation, data.train, execution);
   }
   Evaluation evaluation;
+  evaluation.trivial = "popularity";
   append(evaluation, "", measure(table, data.test, shared_->known, execution), test_baseline_);
   const bool has_validation = data.validation.size() > 0;
   if (has_validation) {

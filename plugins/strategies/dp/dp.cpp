@@ -67,12 +67,8 @@ class Session : public StrategySession {
   Tensors after_unit(int, Tensors outputs, bool) override { return outputs; }
 
   void begin_step(int objective, int) override { buckets_.begin_step(objective); }
-  void before_backward(bool last_of_batch, bool last_of_step) override {
-    buckets_.before_backward(last_of_batch, last_of_step);
-  }
-  void after_backward(bool last_of_batch, bool last_of_step) override {
-    buckets_.after_backward(last_of_batch, last_of_step);
-  }
+  void before_backward(Backward which) override { buckets_.before_backward(which); }
+  void after_backward(Backward which) override { buckets_.after_backward(which); }
   void hold(bool on) override { buckets_.hold(on); }
 
   StepResult step(const StepRequest& request) override {
@@ -89,11 +85,6 @@ class Session : public StrategySession {
       if (replica_.used_by(request.objective, unit)) send(unit);
     }
     return {};
-  }
-
-  void discard_step() override {
-    buckets_.discard();
-    replica_.clear_gradients(buckets_.objective());
   }
 
   void full_parameters(

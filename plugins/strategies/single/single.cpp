@@ -41,11 +41,10 @@ class Session : public StrategySession {
 
   Lent before_unit(int unit, bool) override { return replica_.lend(unit); }
   Tensors after_unit(int, Tensors outputs, bool) override { return outputs; }
-  void begin_step(int objective, int) override { objective_ = objective; }
-  void before_backward(bool, bool) override {}
-  void after_backward(bool, bool) override {}
+  void begin_step(int, int) override {}
+  void before_backward(Backward) override {}
+  void after_backward(Backward) override {}
   StepResult step(const StepRequest& request) override { return replica_.update(request); }
-  void discard_step() override { replica_.clear_gradients(objective_); }
   void full_parameters(
       bool, const std::function<void(const std::string&, const at::Tensor&)>& visit) override {
     replica_.visit(visit);
@@ -54,7 +53,6 @@ class Session : public StrategySession {
 
  private:
   Replica replica_;
-  int objective_ = 0;
 };
 
 /// One of several ranks, or one whose micro-batches are to be summed as several would.
@@ -74,11 +72,11 @@ class VirtualSession : public StrategySession {
   Lent before_unit(int unit, bool) override { return replica_.lend(unit); }
   Tensors after_unit(int, Tensors outputs, bool) override { return outputs; }
   void begin_step(int objective, int) override { objective_ = objective; }
-  void before_backward(bool, bool) override {}
-  void after_backward(bool last_of_batch, bool last_of_step) override {
-    if (!last_of_batch) return;
+  void before_backward(Backward) override {}
+  void after_backward(Backward which) override {
+    if (which == Backward::kPart) return;
     wait_for_all();
-    if (first_) ranks_->sum(objective_, last_of_step);
+    if (first_) ranks_->sum(objective_, which == Backward::kLastOfStep);
     wait_for_all();
   }
   StepResult step(const StepRequest& request) override {
@@ -86,11 +84,6 @@ class VirtualSession : public StrategySession {
     if (first_) result = replica_.update(request);
     wait_for_all();
     return result;
-  }
-  void discard_step() override {
-    if (first_) ranks_->forget(objective_);
-    wait_for_all();
-    replica_.clear_gradients(objective_);
   }
   void full_parameters(
       bool only_rank0,

@@ -31,11 +31,4 @@ void VirtualRanks::sum(int objective, bool last) {
   }
 }
 
-void VirtualRanks::forget(int objective) {
-  c10::NoGradGuard no_grad;
-  for (auto& [p, sum] : sums_) {
-    if (replicas_[0]->used_by(objective, replicas_[0]->parameters()[p].unit)) sum.zero_();
-  }
-}
-
 }  // namespace single

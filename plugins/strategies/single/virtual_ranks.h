@@ -27,8 +27,6 @@ class VirtualRanks {
   /// Adds the gradients of this micro-batch to the step's sum, and clears them. After the last one
   /// the sum stands in rank 0's gradients. Only rank 0 calls it, while the others wait.
   void sum(int objective, bool last);
-  /// Forgets the sum of a step that will not be taken.
-  void forget(int objective);
 
  private:
   std::vector<trainhost::Replica*> replicas_;

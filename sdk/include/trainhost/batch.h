@@ -21,9 +21,9 @@ struct Slice {
   std::int64_t step = 0;            ///< within the epoch, from 0
   std::int64_t global_step = 0;     ///< of this objective since the start of the run, from 0
   std::int64_t begin = 0, end = 0;  ///< rows of the step's global batch; begin == end is allowed
-  /// Rows of the largest slice that any rank has in this micro-step: what must be the same on all
-  /// ranks (the number of GradCache's mini-batches) is computed from this.
-  std::int64_t largest = 0;
+  /// Rows of each rank's slice in this micro-step, in rank order: what Execution::all_gather wants,
+  /// and what must be the same on all ranks (GradCache's number of parts) is computed from.
+  std::vector<std::int64_t> rows_of{};
 };
 
 /// The rows of a row-sparse parameter that a micro-batch reads.

@@ -42,15 +42,11 @@ class GradientBuckets {
 
   /// What a session calls from its functions of the same name.
   void begin_step(int objective);
-  void before_backward(bool last_of_batch, bool last_of_step);
-  void after_backward(bool last_of_batch, bool last_of_step);  // [collective]
+  void before_backward(Backward which);
+  void after_backward(Backward which);  // [collective]
   void hold(bool on);
   /// Until the reduction is done.  [collective]
   void wait();
-  /// Forgets what was reduced of this step.  [collective]
-  void discard();
-
-  int objective() const { return objective_; }
 
  private:
   struct Bucket {
@@ -59,8 +55,8 @@ class GradientBuckets {
     at::Tensor bytes;              // the gradients, from the communicator
     at::Tensor values;             // the same memory in the parameters' type
     at::Tensor sum;                // exact numerics: the micro-batches reduced so far
-    std::int64_t expected = 0;     // gradients
-    std::int64_t arrived = 0;      // in this backward
+    std::vector<Replica::Parameter*> parameters;  // that have a gradient
+    std::int64_t arrived = 0;                     // in this backward
     WorkHandle work;
   };
 
@@ -71,6 +67,9 @@ class GradientBuckets {
   void issue_full_ones();
   void issue(Bucket& bucket);
   void add_to_sum(bool last);
+  bool reduces(Backward which) const {
+    return exact_ ? which != Backward::kPart : which == Backward::kLastOfStep;
+  }
   bool in_use(const Bucket& bucket) const { return bucket.objectives[objective_]; }
 
   const Settings settings_;

@@ -26,8 +26,8 @@ namespace trainhost {
 /// runs the objectives one after the other in the order given.
 struct ObjectiveSpec {
   std::string name;  ///< as in the plugin's note
-  /// Units whose parameters this objective may give a gradient. The others are neither reduced nor
-  /// given an optimizer state for it.
+  /// Units whose parameters this objective may give a gradient, also by way of a unit that borrows
+  /// them. The others are neither reduced nor given an optimizer state for it.
   std::vector<int> units;
   /// Row-sparse parameters of which this objective reads only the rows named in Batch::row_reads.
   std::vector<std::string> row_reads{};
@@ -52,6 +52,7 @@ struct Evaluation {
   std::vector<Metric> metrics;
   std::string watched;  ///< the name of the metric that early stopping and "best" look at
   bool higher_is_better = true;
+  std::string trivial{};  ///< the method behind Metric::baseline: "popularity"
 };
 
 /// A fact for the banner: {"users", "5,576"}.

@@ -32,6 +32,7 @@ class Replica {
     at::Tensor flat;       ///< the same memory, flat
     at::Tensor gradient;   ///< flat view of the gradient buffer; undefined where autograd makes it
     bool touched = false;  ///< got a gradient in this optimizer step
+    bool stale = false;    ///< `gradient` holds what is left of an earlier step
     /// One for each objective, made at its first update: objectives share parameters, not states.
     struct History {
       Tensors states;
@@ -64,7 +65,11 @@ class Replica {
 
   /// Gives a unit a gradient buffer, u8 of flat_layout's size: its gradients accumulate in views of
   /// it. Without one, autograd makes a gradient in each step and hands it over without a copy.
-  void bind_gradients(int unit, const at::Tensor& bytes);
+  /// kOverwrite: the first gradient of a step is copied into its view rather than added to zeros,
+  /// which spares two passes over the memory; what got no gradient is `stale` then, and whoever
+  /// reads the whole buffer clears that first. The same choice for all units.
+  enum class First { kAdd, kOverwrite };
+  void bind_gradients(int unit, const at::Tensor& bytes, First first = First::kAdd);
 
   /// Called after each accumulation of a gradient in backward, also from autograd's threads, once
   /// the parameter is marked as touched. To be set before the first backward.
@@ -92,6 +97,7 @@ class Replica {
   void add_buffers(int unit);
   void resolve_borrowed(int index);
   void hook(Parameter& parameter);
+  static void move_into_view(Parameter& parameter);
   std::vector<ParameterSlice> touched_slices(int objective);
   void make_history(const Parameter& parameter, Parameter::History& history) const;
   void append_history(std::vector<StateSlice>& out, Parameter& parameter, int objective,
@@ -99,6 +105,7 @@ class Replica {
 
   const AttachContext context_;
   std::function<void(Parameter&)> callback_;
+  First first_ = First::kAdd;
   std::deque<Parameter> parameters_;  // deque: the addresses of its entries stay
   std::vector<std::vector<Parameter*>> by_unit_;
   std::vector<StrategySession::Lent> lent_;

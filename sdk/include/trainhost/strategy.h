@@ -29,8 +29,7 @@
 
 namespace trainhost {
 
-/// What a strategy promises, in bytes for each rank, and what it sends a step; `check-plugin` holds
-/// it against measurement.
+/// What a strategy promises, in bytes for each rank, and what it sends a step; `describe` shows it.
 struct Claims {
   std::int64_t parameters = 0, gradients = 0, optimizer = 0, transient = 0, padding = 0;
   /// Bytes each rank sends in a step of each objective (collectives tagged kStrategy).
@@ -64,7 +63,7 @@ struct StateSlice {
 
 struct StepRequest {
   int objective = 0;
-  double weight = 0;     ///< the global weight: what the summed gradient is divided by
+  double divisor = 0;    ///< of the summed gradient: the weight of all rows; 0 where no rank had any
   double lr = 0;         ///< after schedule and scaling
   double clip_norm = 0;  ///< 0: no clipping
 };
@@ -73,35 +72,46 @@ struct StepResult {
   double gradient_norm = -1;  ///< true global norm; -1 where it was not computed
 };
 
+/// Which of a micro-batch's backwards it is. kPart: others follow (Execution::backward);
+/// kLastOfStep: the last one of the optimizer step too, after which gradients may be reduced.
+enum class Backward { kPart, kLastOfBatch, kLastOfStep };
+
+/// What one rank has of the model. Called in this order, where {} repeats:
+///
+///   { begin_step
+///     { read_rows?  { before_unit  after_unit }  before_backward  (gradient hooks)  after_backward }
+///     step }
+///
+/// A micro-batch may have several backwards, with units before and between them. Between steps,
+/// before_unit and after_unit come without a graph (evaluation, hooks of the model), and so do
+/// full_parameters and state.
 class StrategySession {
  public:
   virtual ~StrategySession() = default;
 
   /// Makes the tensors of a unit readable: called before its function, in forward and again when it
-  /// is recomputed. Own parameters first, then buffers, then borrowed.  [collective]
+  /// is recomputed. Own parameters first, then buffers, then borrowed. `graph`: autograd records
+  /// what the function does, so a backward will come through the unit.  [collective]
   struct Lent {
     Tensors parameters, buffers, borrowed;
   };
-  virtual Lent before_unit(int unit, bool training) = 0;
+  virtual Lent before_unit(int unit, bool graph) = 0;
   /// After the function; may wrap the outputs to be called in their backward.  [collective]
-  virtual Tensors after_unit(int unit, Tensors outputs, bool training) = 0;
+  virtual Tensors after_unit(int unit, Tensors outputs, bool graph) = 0;
 
   /// Called before the first micro-batch of an optimizer step.
   virtual void begin_step(int objective, int micro_batches) = 0;
   /// Rows of row-sparse parameters that the coming micro-batch reads; before its loss.
   virtual void read_rows(std::span<const RowRead> /*rows*/) {}
-  /// Around each backward. `last_of_batch`: the last one of this micro-batch;
-  /// `last_of_step`: of the optimizer step too, after which gradients may be reduced.
-  virtual void before_backward(bool last_of_batch, bool last_of_step) = 0;
-  virtual void after_backward(bool last_of_batch, bool last_of_step) = 0;
+  /// Around each backward.
+  virtual void before_backward(Backward which) = 0;
+  virtual void after_backward(Backward which) = 0;
   /// Between hold(true) and hold(false), within a backward, collectives of the model's own are
   /// still to come. Where they stand among the gradients may differ between ranks (a parameter that
   /// only some of them use), so nothing may be issued from gradient hooks meanwhile.
   virtual void hold(bool /*on*/) {}
   /// Finishes the reduction, clips, and runs the optimizer.  [collective]
   virtual StepResult step(const StepRequest& request) = 0;
-  /// Drops the gradients of a step that will not be taken (overflow, interrupt).  [collective]
-  virtual void discard_step() = 0;
 
   /// Calls `visit` with each whole parameter and buffer in the order of the model, on every rank
   /// (or only on rank 0). The tensor lives during the call.  [collective]

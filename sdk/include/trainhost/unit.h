@@ -17,8 +17,9 @@
 
 namespace trainhost {
 
-/// Fills one whole tensor of the declared shape and type, on whatever device it is. Counter-based
-/// (random.h): the same values on every rank, whenever and however often it is called.
+/// Fills one whole tensor of the declared shape and type in CPU memory, from where it goes to the
+/// device: so every device starts from the same bits. Counter-based (random.h): the same values on
+/// every rank, whenever and however often it is called.
 using Initializer = std::function<void(at::Tensor& out)>;
 
 struct ParameterSpec {
@@ -37,13 +38,12 @@ struct ParameterSpec {
 
 /// A tensor without gradient that belongs to the model's state: checkpointed, hashed, restored with
 /// the best checkpoint. The model writes it inside Execution::run; it must come out equal on every
-/// rank. `split_by_rows` lets a strategy keep only some rows [shape[0]] here; a Replica keeps all.
+/// rank.
 struct BufferSpec {
   std::string name;
   std::vector<std::int64_t> shape;
   Initializer initialize;
   at::ScalarType dtype = at::kFloat;
-  bool split_by_rows = false;
 };
 
 struct UnitSpec {

@@ -71,21 +71,21 @@ class Session : public StrategySession {
                               communicator_, context.optimizer, context.numerics});
   }
 
-  Lent before_unit(int unit, bool training) override { return inner_->before_unit(unit, training); }
-  Tensors after_unit(int unit, Tensors outputs, bool training) override {
-    return inner_->after_unit(unit, std::move(outputs), training);
+  Lent before_unit(int unit, bool graph) override { return inner_->before_unit(unit, graph); }
+  Tensors after_unit(int unit, Tensors outputs, bool graph) override {
+    return inner_->after_unit(unit, std::move(outputs), graph);
   }
   void begin_step(int objective, int micro_batches) override {
     inner_->begin_step(objective, micro_batches);
     backwards_ = 0;
   }
-  void before_backward(bool last_of_batch, bool last_of_step) override {
+  void read_rows(std::span<const RowRead> rows) override { inner_->read_rows(rows); }
+  void before_backward(Backward which) override {
     ++backwards_;
-    inner_->before_backward(last_of_batch, last_of_step);
+    inner_->before_backward(which);
   }
-  void after_backward(bool last_of_batch, bool last_of_step) override {
-    inner_->after_backward(last_of_batch, last_of_step);
-  }
+  void after_backward(Backward which) override { inner_->after_backward(which); }
+  void hold(bool on) override { inner_->hold(on); }
   StepResult step(const StepRequest& request) override {
     const StepResult result = inner_->step(request);
     const Counts counts = communicator_.take();
@@ -95,7 +95,6 @@ class Session : public StrategySession {
                                       std::to_string(counts.elements) + " elements");
     return result;
   }
-  void discard_step() override { inner_->discard_step(); }
   void full_parameters(
       bool only_rank0,
       const std::function<void(const std::string&, const at::Tensor&)>& visit) override {

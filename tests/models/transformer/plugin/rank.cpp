@@ -22,14 +22,6 @@ using namespace trainhost;
 constexpr double kSharpness = 20;    // the factor of the cosines
 constexpr std::int64_t kGroup = 16;  // rows that are evaluated together
 
-/// The rows of every rank in this micro-step, in rank order.  [collective]
-std::vector<std::int64_t> rows_of_ranks(const Batch& batch, Execution& execution) {
-  std::vector<double> counts(static_cast<std::size_t>(execution.world()));
-  counts[static_cast<std::size_t>(execution.rank())] = static_cast<double>(batch.rows());
-  execution.sum_over_ranks(counts);
-  return {counts.begin(), counts.end()};
-}
-
 /// In-batch negatives over all ranks: row i of this rank's anchors belongs to its own positive
 /// among all ranks' positives (sum of the cross entropies of 20 · cosine).  [collective]
 at::Tensor contrastive_sum(const at::Tensor& anchors, const at::Tensor& positives,
@@ -117,7 +109,7 @@ at::Tensor TransformerRank::contrastive(const Batch& batch, Execution& execution
   const at::Tensor anchors = encoder.pool(x, false).values;
   const at::Tensor positives = encoder.pool(encoder.encode(sequences(batch, true)), false).values;
   remember(anchors, execution);
-  return contrastive_sum(anchors, positives, rows_of_ranks(batch, execution), execution) +
+  return contrastive_sum(anchors, positives, batch.slice.rows_of, execution) +
          encoder.masked_loss(x, batch.tensors[kPlaces], batch.tensors[kWanted]);
 }
 
@@ -128,7 +120,7 @@ at::Tensor TransformerRank::grad_cache(const Batch& batch, Execution& execution)
   Encoder encoder(settings_, execution);
   const std::int64_t size = settings_.mini_batch;
   // From the largest slice of any rank, so that all make as many calls.
-  const std::int64_t count = std::max<std::int64_t>(1, (batch.slice.largest + size - 1) / size);
+  const std::int64_t count = std::max<std::int64_t>(1, (std::ranges::max(batch.slice.rows_of) + size - 1) / size);
   const auto cut = [&](std::int64_t i) { return std::min(batch.rows(), i * size); };
   const auto part = [&](std::int64_t i, bool second) {
     return sequences(batch, second, cut(i), cut(i + 1));
@@ -144,7 +136,7 @@ at::Tensor TransformerRank::grad_cache(const Batch& batch, Execution& execution)
   const at::Tensor positives = at::cat(embeddings[1]).requires_grad_(true);
   remember(anchors, execution);
   const at::Tensor loss =
-      contrastive_sum(anchors, positives, rows_of_ranks(batch, execution), execution);
+      contrastive_sum(anchors, positives, batch.slice.rows_of, execution);
   execution.backward({loss}, {}, false);
   at::Tensor total = loss.detach();
   for (std::int64_t i = 0; i < count; ++i) {
