@@ -198,6 +198,18 @@ TEST_CASE("a rank that fails ends the run with one report") {
   CHECK(std::filesystem::exists(bench.folder / "run/summary.json"));
 }
 
+TEST_CASE("a gradient outside the units that an objective names is an error of the model") {
+  const Bench bench;
+  const std::string strategy = GENERATE("single", "ddp", "dp");
+  const Ended ended =
+      run(bench.with("run", {ranks(strategy == "single" ? 1 : 2), "strategy=" + strategy,
+                             "model.fault=unnamed unit"}),
+          bench.folder.path());
+  INFO(strategy << "\n" << ended.output);
+  CHECK(ended.code == 3);
+  CHECK_THAT(ended.output, Contains("gives 'second/weight' a gradient, but does not name its"));
+}
+
 TEST_CASE("an interrupt writes a checkpoint from which the run ends in the same bits") {
   const Bench bench;
   const auto [signal, strategy] = GENERATE(table<int, const char*>(

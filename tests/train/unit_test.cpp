@@ -225,6 +225,10 @@ TEST_CASE("a model that declares nonsense is refused with the place") {
     model.units[0].parameters[0].shape = {std::int64_t{1} << 40, std::int64_t{1} << 40};
     CHECK(refused("a/w"));
   }
+  SECTION("two types in a unit") {
+    model.units[0].parameters.push_back({"half", {2}, zero, at::kHalf});
+    CHECK(refused("a/half"));
+  }
   SECTION("a group nobody declared") {
     model.units[0].parameters[0].group = "g";
     CHECK(refused("group g"));
