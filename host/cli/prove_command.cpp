@@ -54,7 +54,11 @@ std::vector<Candidate> candidates(const recipe::RunPlan& base, std::int64_t worl
       {"single", fmt::format("single, {} virtual rank{}", world, world == 1 ? "" : "s"),
        fmt::format("strategy={{\"single\", virtual_ranks = {}}}", world), true},
       {"ddp", "ddp", "strategy=ddp", false},
-      {"dp", "dp", "strategy=dp", false}};
+      {"dp", "dp", "strategy=dp", false},
+      {"zero1", "zero1", "strategy=zero1", false},
+      {"zero2", "zero2", "strategy=zero2", false},
+      // Also small units are gathered.
+      {"zero3", "zero3", "strategy={\"zero3\", resident_parameters = 0}", false}};
   const auto own = std::ranges::find(out, base.strategy.id, &Candidate::id);
   if (own == out.end()) {
     out.push_back({base.strategy.id, base.strategy.id, "", false});

@@ -111,8 +111,12 @@ Json parse_json(std::string_view text, const std::string& file) {
   };
   try {
     return Json::parse(text, bounded);
-  } catch (const Json::parse_error& error) {
-    fail(file, "its note is not JSON", "", "a mistake at byte " + std::to_string(error.byte),
+  } catch (const Json::exception& error) {
+    // A number beyond all doubles is no parse_error.
+    const auto* mistake = dynamic_cast<const Json::parse_error*>(&error);
+    fail(file, "its note is not JSON", "",
+         mistake == nullptr ? "a number that is too large"
+                            : "a mistake at byte " + std::to_string(mistake->byte),
          "stamp it by the macros of trainhost/plugin.h, with a valid `about`");
   }
 }

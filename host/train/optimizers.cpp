@@ -62,7 +62,7 @@ class Fused : public Optimizer {
     }
   }
 
-  double squared_norm(const ParameterSlice& slice) const override {
+  void add_squares(const ParameterSlice& slice, ExactSum& sum) const override {
     const at::Tensor gradient = slice.gradient.to(at::kCPU, at::kFloat).contiguous();
     const float* values = gradient.const_data_ptr<float>();
     const std::int64_t count = gradient.numel();
@@ -77,9 +77,7 @@ class Fused : public Optimizer {
         partial[b] = block_squares(values + from, to - from);
       }
     });
-    double sum = 0;
-    for (const double value : partial) sum += value;
-    return sum;
+    for (const double value : partial) sum.add(value);
   }
 
  protected:

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -127,6 +128,10 @@ struct Process {
   std::vector<ObjectiveSpec> objectives{};
   std::string run_directory{};
 
+  /// Groups of rank threads: the first one that asks for a name makes the ends of all.
+  std::mutex groups_mutex{};
+  std::map<std::string, std::vector<std::unique_ptr<Communicator>>> groups{};
+
   int local_ranks() const { return static_cast<int>(environment.device_indices.size()); }
   /// Rank threads exist in runs of one process only.
   int world() const { return local_ranks() > 1 ? local_ranks() : environment.world; }
@@ -191,6 +196,22 @@ void require_exact_sums(const Process& process, const Communicator& communicator
                                .fix = "use at most 2 ranks, or devices=cpu"});
 }
 
+std::unique_ptr<Communicator> make_communicator(Process& process, int local,
+                                                const std::string& name) {
+  if (process.local_ranks() == 1) {
+    return process.sessions.front()->communicator(
+        *process.store, "strategy/" + name, process.environment.rank, process.environment.world);
+  }
+  const std::lock_guard lock(process.groups_mutex);
+  auto& ends = process.groups[name];
+  if (ends.empty()) {
+    std::vector<DeviceSession*> sessions;
+    for (const auto& session : process.sessions) sessions.push_back(session.get());
+    ends = process.device->local_communicators(sessions, process.open_options());
+  }
+  return std::move(ends[static_cast<std::size_t>(local)]);
+}
+
 /// Trains as one rank, in its own thread where there are several.
 void run_rank(Process& process, int local, Communicator& communicator) {
   RankHost& host = *process.hosts[static_cast<std::size_t>(local)];
@@ -202,7 +223,8 @@ void run_rank(Process& process, int local, Communicator& communicator) {
   const auto optimizer = make_optimizer(process.plan.optimizer, process.spec.groups);
   const auto numerics = process.plan.numerics == "exact" ? Numerics::kExact : Numerics::kFast;
   const auto attached = process.strategy->attach(
-      {host, process.spec, process.objectives, session, communicator, *optimizer, numerics});
+      {host, process.spec, process.objectives, session, communicator, *optimizer, numerics,
+       [&](const std::string& name) { return make_communicator(process, local, name); }});
   const auto rank = process.model->make_rank(communicator.rank(), communicator.world());
   if (host.rank() == 0) host.events().phase_end("start", now() - making);
 

@@ -120,10 +120,7 @@ std::optional<LoadRequest> Trainer::following_request() {
       const std::int64_t mine = first + parts_.communicator.rank() * batch;
       LoadRequest request;
       request.objective = static_cast<int>(loading_.objective);
-      request.slice = {loading_.epoch,
-                       step,
-                       loading_.global_steps[loading_.objective],
-                       cut(mine),
+      request.slice = {loading_.epoch, step, loading_.global_steps[loading_.objective], cut(mine),
                        cut(mine + batch)};
       for (std::int64_t rank = 0; rank < world; ++rank) {
         request.slice.rows_of.push_back(cut(first + (rank + 1) * batch) -
@@ -250,7 +247,8 @@ Trainer::StepTotals Trainer::run_micro_batches(int objective) {
   for (int m = 0; m < micro_batches; ++m) {
     Batch batch = prefetcher_->next();
     if (!parts_.device.device().is_cpu()) {
-      for (at::Tensor& tensor : batch.tensors) tensor = tensor.to(parts_.device.device(), /*non_blocking=*/true);
+      for (at::Tensor& tensor : batch.tensors)
+        tensor = tensor.to(parts_.device.device(), /*non_blocking=*/true);
     }
     if (!batch.row_reads.empty()) parts_.session.read_rows(batch.row_reads);
     execution_.begin_micro_batch(m + 1 == micro_batches);

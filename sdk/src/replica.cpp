@@ -1,7 +1,6 @@
 #include "trainhost/replica.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/function.h>
@@ -9,7 +8,6 @@
 #include <torch/csrc/autograd/variable.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "trainhost/error.h"
 #include "trainhost/flat_layout.h"
@@ -50,30 +48,32 @@ void Replica::allocate_unit(int index, const Settings& settings) {
   if (settings.same_parameters_as != nullptr) {
     const auto& others = settings.same_parameters_as->by_unit_[index];
     for (std::size_t i = 0; i < unit.parameters.size(); ++i) {
-      add_parameter(index, unit.parameters[i], others[i]->flat, false);
+      add_parameter(index, unit.parameters[i], others[i]->values, false);
     }
   } else {
     const FlatLayout layout = flat_layout(unit);
     const auto bytes_of_the_device = at::TensorOptions(at::kByte).device(context_.device.device());
-    const at::Tensor bytes = settings.allocate ? settings.allocate(layout.bytes)
+    const at::Tensor bytes = settings.allocate ? settings.allocate(index)
                                                : at::zeros({layout.bytes}, bytes_of_the_device);
     for (std::size_t i = 0; i < unit.parameters.size(); ++i) {
       const ParameterSpec& spec = unit.parameters[i];
       add_parameter(index, spec,
                     bytes.narrow(0, layout.offsets[i], byte_count(spec)).view(spec.dtype), true);
     }
+    if (settings.initialised) settings.initialised(index);
   }
   add_buffers(index);
 }
 
-void Replica::add_parameter(int unit, const ParameterSpec& spec, at::Tensor flat, bool initialize) {
+void Replica::add_parameter(int unit, const ParameterSpec& spec, at::Tensor values,
+                            bool initialize) {
   Parameter& parameter = parameters_.emplace_back();
   parameter.name = full_name(context_.model.units[unit], spec.name);
   parameter.spec = &spec;
   parameter.unit = unit;
   parameter.group = group_index(context_.model, spec.group);
-  parameter.flat = std::move(flat);
-  parameter.leaf = parameter.flat.view(spec.shape).detach();
+  parameter.values = std::move(values);
+  parameter.leaf = parameter.values.view(spec.shape).detach();
   if (initialize) initialise(spec.initialize, parameter.leaf);
   parameter.leaf.set_requires_grad(spec.requires_grad);
   if (spec.requires_grad) hook(parameter);
@@ -159,32 +159,22 @@ void Replica::agree_on_touched() {
 StepResult Replica::update(const StepRequest& request,
                            const std::function<void(int unit)>& updated) {
   c10::NoGradGuard no_grad;
-  StepResult result;
-  std::vector<ParameterSlice> slices = touched_slices(request.objective);
-  double divisor = request.divisor;
-  if (request.clip_norm > 0) {
-    double squares = 0;
-    for (const ParameterSlice& slice : slices) squares += context_.optimizer.squared_norm(slice);
-    result.gradient_norm = std::sqrt(squares) / request.divisor;
-    divisor *= std::max(1.0, (result.gradient_norm + 1e-6) / request.clip_norm);
-  }
-  const auto step = [&](std::span<ParameterSlice> some) {
-    if (!some.empty() && request.divisor > 0) context_.optimizer.step(some, request.lr, divisor);
-  };
+  const std::vector<SliceGradient> gradients = touched_slices(request.objective);
+  const Measured measured = measure(context_, gradients, request, Held::kAll);
   if (!updated) {
-    step(slices);
+    step(context_, gradients, request, measured);
   } else {
-    std::span<ParameterSlice> rest(slices);
+    std::span<const SliceGradient> rest(gradients);
     for (int unit = 0; unit < static_cast<int>(by_unit_.size()); ++unit) {
       if (!used_by(request.objective, unit)) continue;
       const auto own = std::ranges::count_if(by_unit_[unit], &Parameter::touched);
-      step(rest.first(own));
+      step(context_, rest.first(own), request, measured);
       rest = rest.subspan(own);
       updated(unit);
     }
   }
   clear_gradients(request.objective);
-  return result;
+  return measured.result;
 }
 
 void Replica::clear_gradients(int objective) {
@@ -205,72 +195,58 @@ void Replica::clear_gradients(int objective) {
 std::vector<StateSlice> Replica::state(bool for_loading, States states) {
   std::vector<StateSlice> out;
   for (Parameter& parameter : parameters_) {
-    out.push_back({"parameter/" + parameter.name, parameter.spec->shape, 0, parameter.flat, true});
+    out.push_back(
+        {"parameter/" + parameter.name, parameter.spec->shape, 0, parameter.values, true});
     if (states == States::kWithoutOptimizer) continue;
-    for (std::size_t o = 0; o < parameter.histories.size(); ++o) {
-      if (!parameter.spec->requires_grad || !used_by(static_cast<int>(o), parameter.unit)) continue;
-      if (for_loading) make_history(parameter, parameter.histories[o]);
-      append_history(out, parameter, static_cast<int>(o), for_loading);
-    }
+    append_optimizer_state(context_, parameter, for_loading, Held::kAll, out);
   }
-  for (auto& [name, buffer] : buffers_) {
-    out.push_back({"buffer/" + name, buffer.sizes().vec(), 0, buffer.view(-1), true});
-  }
+  append_buffers(out);
   return out;
 }
 
-void Replica::visit(const std::function<void(const std::string&, const at::Tensor&)>& visit) const {
-  for (const Parameter& parameter : parameters_) visit(parameter.name, parameter.leaf.detach());
+void Replica::append_buffers(std::vector<StateSlice>& out) const {
+  for (const auto& [name, buffer] : buffers_) {
+    out.push_back({"buffer/" + name, buffer.sizes().vec(), 0, buffer.view(-1), true});
+  }
+}
+
+void Replica::visit(const Visit& visit) const {
+  for (int unit = 0; unit < static_cast<int>(by_unit_.size()); ++unit) {
+    visit_parameters(unit, visit);
+  }
+  visit_buffers(visit);
+}
+
+void Replica::visit_parameters(int unit, const Visit& visit) const {
+  for (const Parameter* parameter : by_unit_[unit]) {
+    visit(parameter->name, parameter->leaf.detach());
+  }
+}
+
+void Replica::visit_buffers(const Visit& visit) const {
   for (const auto& [name, buffer] : buffers_) visit(name, buffer);
 }
 
-std::vector<ParameterSlice> Replica::touched_slices(int objective) {
-  std::vector<ParameterSlice> slices;
+void Replica::require_announced(int objective) const {
+  for (const Parameter& parameter : parameters_) {
+    if (!parameter.touched || used_by(objective, parameter.unit)) continue;
+    throw Error(Failure::kPlugin,
+                {.where = "objective '" + context_.objectives[objective].name + "'",
+                 .what = "gives '" + parameter.name + "' a gradient, but does not name its unit",
+                 .fix = "this is a fault of the model's objectives(): tell its author"});
+  }
+}
+
+std::vector<SliceGradient> Replica::touched_slices(int objective) {
+  require_announced(objective);
+  std::vector<SliceGradient> out;
   for (Parameter& parameter : parameters_) {
     if (!parameter.touched) continue;
-    if (!used_by(objective, parameter.unit)) {
-      throw Error(Failure::kPlugin,
-                  {.where = "objective '" + context_.objectives[objective].name + "'",
-                   .what = "gives '" + parameter.name + "' a gradient, but does not name its unit",
-                   .fix = "this is a fault of the model's objectives(): tell its author"});
-    }
-    Parameter::History& history = parameter.histories[objective];
-    make_history(parameter, history);
-    history.updates.add_(1);
-    ParameterSlice& slice = slices.emplace_back();
-    slice.name = &parameter.name;
-    slice.parameter = parameter.flat;
-    slice.gradient = parameter.gradient.defined() ? parameter.gradient
-                                                  : parameter.leaf.grad().contiguous().view({-1});
-    slice.states = &history.states;
-    slice.group = parameter.group;
-    slice.step = *history.updates.const_data_ptr<std::int64_t>();
+    out.push_back({&parameter, parameter.gradient.defined()
+                                   ? parameter.gradient
+                                   : parameter.leaf.grad().contiguous().view({-1})});
   }
-  return slices;
-}
-
-void Replica::make_history(const Parameter& parameter, Parameter::History& history) const {
-  if (history.updates.defined()) return;
-  history.updates = at::zeros({1}, at::TensorOptions(at::kLong));
-  for (const OptimizerStateSpec& state : context_.optimizer.states()) {
-    history.states.push_back(at::full({parameter.flat.numel()}, state.initial,
-                                      parameter.flat.options().dtype(at::kFloat)));
-  }
-}
-
-void Replica::append_history(std::vector<StateSlice>& out, Parameter& parameter, int objective,
-                             bool for_loading) const {
-  Parameter::History& history = parameter.histories[objective];
-  if (!history.updates.defined()) return;
-  // Made for loading and not found there: a run that was not interrupted has no such states.
-  if (!for_loading && *history.updates.const_data_ptr<std::int64_t>() == 0) return;
-  const std::string prefix = "optimizer/" + context_.objectives[objective].name + "/";
-  out.push_back({prefix + "updates/" + parameter.name, {1}, 0, history.updates, true});
-  const auto specs = context_.optimizer.states();
-  for (std::size_t s = 0; s < specs.size(); ++s) {
-    out.push_back({prefix + specs[s].name + "/" + parameter.name, parameter.spec->shape, 0,
-                   history.states[s], true});
-  }
+  return out;
 }
 
 }  // namespace trainhost

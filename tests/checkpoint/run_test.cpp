@@ -243,8 +243,11 @@ TEST_CASE("any strategy on any number of ranks goes on from what any other has s
   const auto with = [](const std::string& strategy, int count) {
     return Arguments{"strategy=" + strategy, "devices=" + std::to_string(count)};
   };
-  const std::vector<Arguments> ways{with("single", 1), with("ddp", 2), with("dp", 2),
-                                    with("ddp", 3), with("dp", 1)};
+  const std::vector<Arguments> ways{
+      with("single", 1), with("ddp", 2),
+      with("dp", 2),     with("ddp", 3),
+      with("dp", 1),     with("zero1", 2),
+      with("zero2", 3),  with("{\"zero3\",resident_parameters=0}", 4)};
   const Arguments writer = GENERATE_COPY(from_range(ways));
   bench.train("whole", Arguments{"tiny.lua"} + writer);
   const auto whole = losses(bench.path("whole"));

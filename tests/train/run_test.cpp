@@ -65,7 +65,8 @@ TEST_CASE("any number of ranks gives the same losses, whatever the optimizer") {
   const Arguments settings =
       GENERATE(Arguments{}, Arguments{"optimizer={\"sgd\",lr=1e-2,momentum=0.9,weight_decay=1e-2}"},
                Arguments{"optimizer={\"adamw\",lr=1e-2,weight_decay=1e-1}", "train.clip_norm=0.5"});
-  const std::string strategy = GENERATE("ddp", "dp");
+  const std::string strategy =
+      GENERATE("ddp", "dp", "zero1", "zero2", "{\"zero3\",resident_parameters=0}");
   const auto one = bench.losses_of("one", settings);
   REQUIRE(one.size() == 24);
   for (const int world : {2, 3, 4}) {
@@ -121,7 +122,9 @@ TEST_CASE("a run resumed in the middle of an epoch ends in the same bits") {
   const Bench bench;
   const int world = GENERATE(1, 2);
   const int stop = GENERATE(1, 6, 11);
-  const std::string strategy = std::string("strategy=") + GENERATE("ddp", "dp");
+  const std::string strategy =
+      std::string("strategy=") +
+      GENERATE("ddp", "dp", "zero1", "zero2", "{\"zero3\",resident_parameters=0}");
   bench.losses_of("whole", {ranks(world), strategy});
   bench.losses_of("parts", {ranks(world), strategy, "train.max_steps=" + std::to_string(stop)});
   const Ended ended =
@@ -185,7 +188,9 @@ TEST_CASE("a rank that fails ends the run with one report") {
       GENERATE(Case{"throw", 5, "a fault on request"}, Case{"kill", 5, "SIGKILL"},
                Case{"segv", 5, "SIGSEGV"}, Case{"stop", 5, "SIGSTOP"}, Case{"hang", 5, "rank 1"},
                Case{"poison", 1, "no longer finite"});
-  const std::string strategy = std::string("strategy=") + GENERATE("ddp", "dp");
+  const std::string strategy =
+      std::string("strategy=") +
+      GENERATE("ddp", "dp", "zero1", "zero2", "{\"zero3\",resident_parameters=0}");
   const Ended ended =
       run(bench.with("run", {ranks(2), strategy, "train.timeout=6",
                              std::string("model.fault=") + fault, "model.fault_rank=1"}),
@@ -200,11 +205,11 @@ TEST_CASE("a rank that fails ends the run with one report") {
 
 TEST_CASE("a gradient outside the units that an objective names is an error of the model") {
   const Bench bench;
-  const std::string strategy = GENERATE("single", "ddp", "dp");
-  const Ended ended =
-      run(bench.with("run", {ranks(strategy == "single" ? 1 : 2), "strategy=" + strategy,
-                             "model.fault=unnamed unit"}),
-          bench.folder.path());
+  const std::string strategy =
+      GENERATE("single", "ddp", "dp", "zero1", "zero2", "{\"zero3\",resident_parameters=0}");
+  const Ended ended = run(bench.with("run", {ranks(strategy == "single" ? 1 : 2),
+                                             "strategy=" + strategy, "model.fault=unnamed unit"}),
+                          bench.folder.path());
   INFO(strategy << "\n" << ended.output);
   CHECK(ended.code == 3);
   CHECK_THAT(ended.output, Contains("gives 'second/weight' a gradient, but does not name its"));

@@ -6,9 +6,11 @@
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <array>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <limits>
 #include <thread>
 
 #include "host/train/job.h"
@@ -18,6 +20,7 @@
 #include "host/train/schedule.h"
 #include "host/train/state_hash.h"
 #include "trainhost/error.h"
+#include "trainhost/exact_sum.h"
 
 namespace {
 
@@ -116,17 +119,39 @@ TEST_CASE("the norm of slices adds up to the norm of the whole, bit for bit") {
   const std::int64_t block = Optimizer::kNormBlock;
   const at::Tensor gradient = at::randn({3 * block + 77});
   Piece whole = piece(*optimizer, gradient, gradient);
-  Piece head = piece(*optimizer, gradient.slice(0, 0, 2 * block), gradient.slice(0, 0, 2 * block));
-  Piece tail = piece(*optimizer, gradient.slice(0, 2 * block), gradient.slice(0, 2 * block));
-  const double all = optimizer->squared_norm(slice_of(whole, 0, 1));
-  CHECK(all == Approx(gradient.mul(gradient).sum(at::kDouble).item<double>()));
-  double sum = 0;
-  for (std::int64_t b = 0; b < 4; ++b) {
+  ExactSum all, sum;
+  optimizer->add_squares(slice_of(whole, 0, 1), all);
+  CHECK(all.value() == Approx(gradient.mul(gradient).sum(at::kDouble).item<double>()));
+  for (const std::int64_t b : {2, 0, 3, 1}) {
     Piece part = piece(*optimizer, gradient.slice(0, b * block, (b + 1) * block),
                        gradient.slice(0, b * block, (b + 1) * block));
-    sum += optimizer->squared_norm(slice_of(part, b * block, 1));
+    optimizer->add_squares(slice_of(part, b * block, 1), sum);
   }
-  CHECK(sum == all);
+  CHECK(sum.value() == all.value());
+}
+
+TEST_CASE("an exact sum is that of any order and any grouping") {
+  std::vector<double> terms = {1, 1e-30, 3e200, 0.1, 0, 7e-310, 0x1p-1074, 0x1.fffffffffffffp1000};
+  for (int i = 0; i < 1000; ++i) terms.push_back(std::ldexp(1 + i / 1000.0, i % 600 - 300));
+  ExactSum forwards;
+  for (const double term : terms) forwards.add(term);
+  std::array<ExactSum, 3> ranks;
+  for (std::size_t i = terms.size(); i-- > 0;) ranks[i % 3].add(terms[i]);
+  for (int d = 0; d < ExactSum::size(); ++d) {
+    ranks[0].digits()[d] += ranks[1].digits()[d] + ranks[2].digits()[d];
+  }
+  CHECK(ranks[0].value() == forwards.value());
+
+  ExactSum small;
+  for (int i = 0; i < 10; ++i) small.add(0x1p-1074);
+  CHECK(small.value() == 10 * 0x1p-1074);
+  small.add(1);
+  CHECK(small.value() == 1);
+  small.add(std::numeric_limits<double>::infinity());
+  CHECK(std::isnan(small.value()));
+  ExactSum whole;
+  for (int i = 0; i < 100000; ++i) whole.add(0.1);
+  CHECK(whole.value() == 100000 * 0.1);
 }
 
 TEST_CASE("schedules") {

@@ -17,7 +17,7 @@ class Session : public StrategySession {
       : communicator_(context.communicator),
         replica_(context),
         buckets_(context, replica_,
-                 {.bucket_bytes = bucket_bytes, .reduce = [this](const at::Tensor& values) {
+                 {.bucket_bytes = bucket_bytes, .reduce = [this](std::size_t, const at::Tensor& values) {
                     return communicator_.all_reduce(values, ReduceOp::kSum, Traffic::kStrategy);
                   }}) {}
 

@@ -48,17 +48,19 @@ class Session : public StrategySession {
         needed_(units_needed(context.model)),
         sent_(context.model.units.size()),
         replica_(context, {.allocate =
-                               [this](std::int64_t bytes) {
-                                 return unit_bytes_.emplace_back(communicator_.allocate(bytes));
+                               [&](int unit) {
+                                 return unit_bytes_.emplace_back(communicator_.allocate(
+                                     flat_layout(context.model.units[unit]).bytes));
                                }}),
-        buckets_(context, replica_,
-                 {.bucket_bytes = bucket_bytes,
-                  .reduce =
-                      [this](const at::Tensor& values) {
-                        return communicator_.reduce(values, kRoot, ReduceOp::kSum,
-                                                    Traffic::kStrategy);
-                      },
-                  .receives = root_}) {}
+        buckets_(
+            context, replica_,
+            {.bucket_bytes = bucket_bytes,
+             .reduce =
+                 [this](std::size_t, const at::Tensor& values) {
+                   return communicator_.reduce(values, kRoot, ReduceOp::kSum, Traffic::kStrategy);
+                 },
+             .mine = [this](std::size_t,
+                            const at::Tensor& values) { return root_ ? values : at::Tensor(); }}) {}
 
   Lent before_unit(int unit, bool) override {
     for (const int needed : needed_[unit]) receive(needed);

@@ -70,7 +70,7 @@ class Device {
   virtual std::unique_ptr<DeviceSession> open(int index, const OpenOptions& options) = 0;
 
   /// One communicator for each session: a group of ranks that are threads of this process (`dp`,
-  /// virtual ranks). Each is then used from its rank's thread.
+  /// virtual ranks). Each is then used from its rank's thread. Called on any thread, one at a time.
   virtual std::vector<std::unique_ptr<Communicator>> local_communicators(
       std::span<DeviceSession* const> sessions, const OpenOptions& options) = 0;
 };

@@ -2,22 +2,19 @@
 // there.
 //
 // Purpose: overlaps the reduction with the rest of backward (Li et al., "PyTorch Distributed", VLDB
-// 2020, section 3.2). Buckets are formed in the reverse of the model's order, in which gradients
-// arrive, and never mix units of different objectives, so that an objective reduces only what it
-// touches. A building block, not a contract (link trainhost::blocks). Owner: a StrategySession;
-// borrows replica and communicator. Threads and ranks: gradient hooks may run on autograd's
-// threads. Collectives are issued in bucket order whatever order gradients arrive in, so all ranks
-// agree.
+// 2020, section 3.2). A building block, not a contract (link trainhost::blocks). Owner: a
+// StrategySession; borrows replica and communicator. Threads and ranks: gradient hooks may run on
+// autograd's threads; collectives are issued in the order of buckets on all ranks.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <functional>
-#include <map>
-#include <mutex>
 #include <vector>
 
+#include "trainhost/bucket_arrivals.h"
+#include "trainhost/bucket_layout.h"
 #include "trainhost/replica.h"
 #include "trainhost/strategy.h"
 
@@ -25,65 +22,55 @@ namespace trainhost {
 
 class GradientBuckets {
  public:
-  /// Sums a bucket [n] over the ranks in place.  [collective]
-  using Reduce = std::function<WorkHandle(const at::Tensor& values)>;
+  /// Sums a bucket's values [n] over the ranks in place. `bucket`: its place in bucket_layouts.
+  /// [collective]
+  using Reduce = std::function<WorkHandle(std::size_t bucket, const at::Tensor& values)>;
 
   struct Settings {
     std::int64_t bucket_bytes = 0;
     Reduce reduce;
-    /// False where `reduce` leaves nothing of use on this rank (a reduction to another one).
-    bool receives = true;
+    /// The part of a bucket's values that `reduce` leaves on this rank: a flat view of them,
+    /// undefined where there is none. Default: all of them.
+    std::function<at::Tensor(std::size_t bucket, const at::Tensor& values)> mine{};
   };
 
-  GradientBuckets(const AttachContext& context, Replica& replica, Settings settings);
-  ~GradientBuckets();
+  GradientBuckets(const AttachContext& context, Replica& replica, const Settings& settings);
   GradientBuckets(const GradientBuckets&) = delete;
   GradientBuckets& operator=(const GradientBuckets&) = delete;
 
   /// What a session calls from its functions of the same name.
-  void begin_step(int objective);
+  void begin_step(int objective) { objective_ = objective; }
   void before_backward(Backward which);
   void after_backward(Backward which);  // [collective]
-  void hold(bool on);
+  void hold(bool on) { arrivals_.hold(on); }
   /// Until the reduction is done.  [collective]
   void wait();
 
+  /// What of a bucket's gradients this rank gets.
+  const at::Tensor& mine(std::size_t bucket) const { return buckets_[bucket].mine; }
+
  private:
   struct Bucket {
-    std::vector<int> units;
-    std::vector<bool> objectives;  // which objectives reach it
-    at::Tensor bytes;              // the gradients, from the communicator
-    at::Tensor values;             // the same memory in the parameters' type
-    at::Tensor sum;                // exact numerics: the micro-batches reduced so far
-    std::vector<Replica::Parameter*> parameters;  // that have a gradient
-    std::int64_t arrived = 0;                     // in this backward
+    at::Tensor values;  // the gradients, in the communicator's memory
+    at::Tensor mine;    // what of them this rank gets
+    at::Tensor sum;     // exact numerics: of `mine`, the micro-batches reduced so far
     WorkHandle work;
   };
 
-  bool fits(const Bucket& bucket, const AttachContext& context, const Replica& replica, int unit,
-            const std::vector<bool>& objectives) const;
-  void allocate(const AttachContext& context, Replica& replica);
-  void arrived(const Replica::Parameter& parameter);
-  void issue_full_ones();
-  void issue(Bucket& bucket);
+  void add_bucket(const BucketLayout& layout, Replica& replica, const Settings& settings);
+  void issue(std::size_t index);
   void add_to_sum(bool last);
   bool reduces(Backward which) const {
     return exact_ ? which != Backward::kPart : which == Backward::kLastOfStep;
   }
-  bool in_use(const Bucket& bucket) const { return bucket.objectives[objective_]; }
 
-  const Settings settings_;
+  const Reduce reduce_;
   const bool exact_;
   Communicator& communicator_;
-  std::map<const Replica::Parameter*, std::size_t> bucket_of_;
-
-  std::mutex mutex_;
-  // State below is protected by mutex_.
+  BucketArrivals arrivals_;
+  // State below is the rank's thread's between backwards, and under the lock of arrivals_ in them.
   std::vector<Bucket> buckets_;
   int objective_ = 0;
-  bool reducing_ = false;
-  bool held_ = false;
-  std::size_t next_ = 0;  // the first bucket not issued yet
 };
 
 }  // namespace trainhost

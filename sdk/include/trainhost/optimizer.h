@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "trainhost/exact_sum.h"
 #include "trainhost/execution.h"
 
 namespace trainhost {
@@ -52,10 +53,10 @@ class Optimizer {
 
   static constexpr std::int64_t kSliceGranularity = 16;
 
-  /// Σ gradient² in double over the slice, in blocks of fixed logical positions, so that the sum
-  /// does not depend on how slices were cut at multiples of kNormBlock.
+  /// Adds gradient² of the slice, in blocks of fixed logical positions, so that the sum does not
+  /// depend on how slices were cut at multiples of kNormBlock.
   static constexpr std::int64_t kNormBlock = 4096;
-  virtual double squared_norm(const ParameterSlice& slice) const = 0;
+  virtual void add_squares(const ParameterSlice& slice, ExactSum& sum) const = 0;
 };
 
 }  // namespace trainhost

@@ -22,8 +22,8 @@
 // The recipe names a plugin by its id, by the last dotted part of it, or by a path to the file.
 //
 // Threads and ranks: the factory is called once a process, on its main thread, before any rank
-// runs, with the Host of the process's first rank, which outlives the object. The fingerprint is that
-// of the source file with the macro: compile the others alike.
+// runs, with the Host of the process's first rank, which outlives the object. The fingerprint is
+// that of the source file with the macro: compile the others alike.
 #pragma once
 
 #include <cstdint>

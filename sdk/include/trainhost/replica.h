@@ -18,33 +18,25 @@
 #include <utility>
 #include <vector>
 
+#include "trainhost/optimized_slice.h"
 #include "trainhost/strategy.h"
 
 namespace trainhost {
 
 class Replica {
  public:
-  struct Parameter {
-    std::string name;
-    const ParameterSpec* spec = nullptr;
-    int unit = 0, group = -1;
-    at::Tensor leaf;       ///< what the model sees, of the declared shape
-    at::Tensor flat;       ///< the same memory, flat
-    at::Tensor gradient;   ///< flat view of the gradient buffer; undefined where autograd makes it
-    bool touched = false;  ///< got a gradient in this optimizer step
-    bool stale = false;    ///< `gradient` holds what is left of an earlier step
-    /// One for each objective, made at its first update: objectives share parameters, not states.
-    struct History {
-      Tensors states;
-      at::Tensor updates;  ///< i64 [1]
-    };
-    std::vector<History> histories;
+  struct Parameter : OptimizedSlice {
+    at::Tensor leaf;      ///< what the model sees, of the declared shape, in the memory of `values`
+    at::Tensor gradient;  ///< flat view of the gradient buffer; undefined where autograd makes it
+    bool stale = false;   ///< `gradient` holds what is left of an earlier step
   };
 
   struct Settings {
-    /// Memory for the parameters of a unit, u8 [bytes] on the session's device; empty: the device's
-    /// own. Called for each unit in order.
-    std::function<at::Tensor(std::int64_t bytes)> allocate{};
+    /// Memory for the parameters of a unit, u8 [flat_layout's bytes] on the session's device;
+    /// empty: the device's own. Called for each unit in order.
+    std::function<at::Tensor(int unit)> allocate{};
+    /// Called once the parameters of a unit have their first values.
+    std::function<void(int unit)> initialised{};
     /// The parameters are those of this replica of the same process, which outlives this one;
     /// leaves, gradients and buffers are this one's own.
     const Replica* same_parameters_as = nullptr;
@@ -75,6 +67,8 @@ class Replica {
   /// the parameter is marked as touched. To be set before the first backward.
   void on_gradient(std::function<void(Parameter&)> callback) { callback_ = std::move(callback); }
 
+  /// An Error where a parameter has a gradient that the objective does not announce.
+  void require_announced(int objective) const;
   /// A parameter that has a gradient on any rank is touched on all of them.  [collective]
   void agree_on_touched();
 
@@ -89,19 +83,20 @@ class Replica {
   /// states out.
   enum class States { kAll, kWithoutOptimizer };
   std::vector<StateSlice> state(bool for_loading, States states = States::kAll);
-  void visit(const std::function<void(const std::string&, const at::Tensor&)>& visit) const;
+  using Visit = std::function<void(const std::string&, const at::Tensor&)>;
+  void visit(const Visit& visit) const;
+  void visit_parameters(int unit, const Visit& visit) const;
+  void visit_buffers(const Visit& visit) const;
+  void append_buffers(std::vector<StateSlice>& out) const;
 
  private:
   void allocate_unit(int index, const Settings& settings);
-  void add_parameter(int unit, const ParameterSpec& spec, at::Tensor flat, bool initialize);
+  void add_parameter(int unit, const ParameterSpec& spec, at::Tensor values, bool initialize);
   void add_buffers(int unit);
   void resolve_borrowed(int index);
   void hook(Parameter& parameter);
   static void move_into_view(Parameter& parameter);
-  std::vector<ParameterSlice> touched_slices(int objective);
-  void make_history(const Parameter& parameter, Parameter::History& history) const;
-  void append_history(std::vector<StateSlice>& out, Parameter& parameter, int objective,
-                      bool for_loading) const;
+  std::vector<SliceGradient> touched_slices(int objective);
 
   const AttachContext context_;
   std::function<void(Parameter&)> callback_;

@@ -48,6 +48,9 @@ struct AttachContext {
   Communicator& communicator;
   Optimizer& optimizer;
   Numerics numerics = Numerics::kFast;
+  /// Another group of the same ranks, whose operations are ordered among themselves alone: for what
+  /// must not wait for a place among those of `communicator`. Each name once.  [collective]
+  std::function<std::unique_ptr<Communicator>(const std::string& name)> make_communicator{};
 };
 
 /// A piece of a logical tensor that this rank holds. The host saves and fills `data` in place.
@@ -63,13 +66,16 @@ struct StateSlice {
 
 struct StepRequest {
   int objective = 0;
-  double divisor = 0;    ///< of the summed gradient: the weight of all rows; 0 where no rank had any
-  double lr = 0;         ///< after schedule and scaling
+  double divisor = 0;  ///< of the summed gradient: the weight of all rows; 0 where no rank had any
+  double lr = 0;       ///< after schedule and scaling
   double clip_norm = 0;  ///< 0: no clipping
+  /// Gradients may hold infinities (a loss scale that was too large): then nothing is updated.
+  bool check_overflow = false;
 };
 
 struct StepResult {
   double gradient_norm = -1;  ///< true global norm; -1 where it was not computed
+  bool overflow = false;      ///< on any rank: no update was made on any
 };
 
 /// Which of a micro-batch's backwards it is. kPart: others follow (Execution::backward);
@@ -79,8 +85,8 @@ enum class Backward { kPart, kLastOfBatch, kLastOfStep };
 /// What one rank has of the model. Called in this order, where {} repeats:
 ///
 ///   { begin_step
-///     { read_rows?  { before_unit  after_unit }  before_backward  (gradient hooks)  after_backward }
-///     step }
+///     { read_rows?  { before_unit  after_unit }  before_backward  (gradient hooks)  after_backward
+///     } step }
 ///
 /// A micro-batch may have several backwards, with units before and between them. Between steps,
 /// before_unit and after_unit come without a graph (evaluation, hooks of the model), and so do

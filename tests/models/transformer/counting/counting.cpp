@@ -68,7 +68,8 @@ class Session : public StrategySession {
   Session(const AttachContext& context, Strategy& strategy)
       : host_(context.host), communicator_(context.communicator) {
     inner_ = strategy.attach({context.host, context.model, context.objectives, context.device,
-                              communicator_, context.optimizer, context.numerics});
+                              communicator_, context.optimizer, context.numerics,
+                              context.make_communicator});
   }
 
   Lent before_unit(int unit, bool graph) override { return inner_->before_unit(unit, graph); }

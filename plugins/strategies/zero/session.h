@@ -1,0 +1,25 @@
+// The sessions of ZeRO's three stages (Rajbhandari et al., "ZeRO: Memory Optimizations Toward
+// Training Trillion Parameter Models", SC 2020).
+//
+// Purpose: stage 1 shards the optimizer's states, stage 2 the gradients too, stage 3 also the
+// parameters. In all of them a rank updates its shard of every bucket. Threads and ranks: as
+// StrategySession.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "trainhost/strategy.h"
+
+namespace zero {
+
+struct Settings {
+  int stage = 1;
+  std::int64_t bucket_bytes = 0;    ///< stages 1 and 2
+  std::int64_t resident_bytes = 0;  ///< stage 3: smaller units stay whole on every rank
+};
+
+std::unique_ptr<trainhost::StrategySession> make_session(const trainhost::AttachContext& context,
+                                                         const Settings& settings);
+
+}  // namespace zero

@@ -1,0 +1,63 @@
+// The strategies zero1, zero2 and zero3: one source, a plugin for each stage (ZERO_STAGE).
+#include <algorithm>
+#include <memory>
+
+#include "claims.h"
+#include "session.h"
+#include "trainhost/plugin.h"
+#include "trainhost/strategy.h"
+
+namespace zero {
+namespace {
+
+using namespace trainhost;
+
+class Zero : public Strategy {
+ public:
+  Zero(Host&, const Options& options) {
+    settings_.stage = ZERO_STAGE;
+#if ZERO_STAGE == 3
+    settings_.resident_bytes = options.integer("resident_parameters") * 4;
+#else
+    settings_.bucket_bytes = static_cast<std::int64_t>(options.real("bucket_mb") * 1048576);
+#endif
+  }
+
+  Claims claims(const ModelSpec& model, const std::vector<ObjectiveSpec>& objectives,
+                const Optimizer& optimizer, int world) const override {
+    return claims_of(settings_, model, objectives, optimizer, world);
+  }
+  std::unique_ptr<StrategySession> attach(const AttachContext& context) override {
+    return make_session(context, settings_);
+  }
+
+ private:
+  Settings settings_;
+};
+
+}  // namespace
+
+#if ZERO_STAGE == 1
+TRAINHOST_STRATEGY_PLUGIN(Zero, "zero1", "0.1.0", R"json({
+  "summary": "every rank keeps the optimizer's states of a part of the model",
+  "options": [
+    {"name": "bucket_mb", "type": "number", "default": 25, "exclusive_min": 0, "max": 65536,
+     "help": "size at which a bucket of gradients is reduced, in MiB"}
+  ]})json")
+#elif ZERO_STAGE == 2
+TRAINHOST_STRATEGY_PLUGIN(Zero, "zero2", "0.1.0", R"json({
+  "summary": "every rank keeps gradients and optimizer states of a part of the model",
+  "options": [
+    {"name": "bucket_mb", "type": "number", "default": 25, "exclusive_min": 0, "max": 65536,
+     "help": "size at which a bucket of gradients is reduced, in MiB"}
+  ]})json")
+#else
+TRAINHOST_STRATEGY_PLUGIN(Zero, "zero3", "0.1.0", R"json({
+  "summary": "every rank keeps a part of the model; a unit is gathered while it runs",
+  "options": [
+    {"name": "resident_parameters", "type": "int", "default": 100000, "min": 0,
+     "help": "units with fewer parameters stay whole on every rank"}
+  ]})json")
+#endif
+
+}  // namespace zero
