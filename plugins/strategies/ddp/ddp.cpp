@@ -16,10 +16,11 @@ class Session : public StrategySession {
   Session(const AttachContext& context, std::int64_t bucket_bytes)
       : communicator_(context.communicator),
         replica_(context),
-        buckets_(context, replica_,
-                 {.bucket_bytes = bucket_bytes, .reduce = [this](std::size_t, const at::Tensor& values) {
-                    return communicator_.all_reduce(values, ReduceOp::kSum, Traffic::kStrategy);
-                  }}) {}
+        buckets_(
+            context, replica_,
+            {.bucket_bytes = bucket_bytes, .reduce = [this](std::size_t, const at::Tensor& values) {
+               return communicator_.all_reduce(values, ReduceOp::kSum, Traffic::kStrategy);
+             }}) {}
 
   Lent before_unit(int unit, bool) override { return replica_.lend(unit); }
   Tensors after_unit(int, Tensors outputs, bool) override { return outputs; }

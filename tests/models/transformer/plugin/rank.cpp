@@ -120,7 +120,8 @@ at::Tensor TransformerRank::grad_cache(const Batch& batch, Execution& execution)
   Encoder encoder(settings_, execution);
   const std::int64_t size = settings_.mini_batch;
   // From the largest slice of any rank, so that all make as many calls.
-  const std::int64_t count = std::max<std::int64_t>(1, (std::ranges::max(batch.slice.rows_of) + size - 1) / size);
+  const std::int64_t count =
+      std::max<std::int64_t>(1, (std::ranges::max(batch.slice.rows_of) + size - 1) / size);
   const auto cut = [&](std::int64_t i) { return std::min(batch.rows(), i * size); };
   const auto part = [&](std::int64_t i, bool second) {
     return sequences(batch, second, cut(i), cut(i + 1));
@@ -135,8 +136,7 @@ at::Tensor TransformerRank::grad_cache(const Batch& batch, Execution& execution)
   const at::Tensor anchors = at::cat(embeddings[0]).requires_grad_(true);
   const at::Tensor positives = at::cat(embeddings[1]).requires_grad_(true);
   remember(anchors, execution);
-  const at::Tensor loss =
-      contrastive_sum(anchors, positives, batch.slice.rows_of, execution);
+  const at::Tensor loss = contrastive_sum(anchors, positives, batch.slice.rows_of, execution);
   execution.backward({loss}, {}, false);
   at::Tensor total = loss.detach();
   for (std::int64_t i = 0; i < count; ++i) {
