@@ -150,7 +150,7 @@ std::vector<std::vector<float>> kg(Parts& parts, const KgBatch& batch, TableGrad
                                                       parts.relations, parts.matrices);
   loss.mul(0.25).backward();
   std::vector<std::vector<float>> out{values_of(loss.detach().view({1}))};
-  for (at::Tensor leaf : {parts.embeddings, parts.relations, parts.matrices}) {
+  for (const at::Tensor& leaf : {parts.embeddings, parts.relations, parts.matrices}) {
     REQUIRE(leaf.grad().defined());
     out.push_back(values_of(leaf.grad()));
     leaf.mutable_grad().reset();

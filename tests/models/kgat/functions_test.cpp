@@ -84,7 +84,7 @@ struct Model {
   std::vector<std::vector<float>> gradients(const CfBatch& batch, const Frontier& frontier) {
     loss(batch, frontier).backward();
     std::vector<std::vector<float>> out;
-    for (at::Tensor parameter : parameters()) {
+    for (const at::Tensor& parameter : parameters()) {
       REQUIRE(parameter.grad().defined());
       out.push_back(values_of(parameter.grad()));
       parameter.mutable_grad().reset();
