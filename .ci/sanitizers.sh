@@ -8,7 +8,8 @@
 readonly ASAN_LEFT_OUT='^scripts: |^third party|^gpu_check|^checkpoint_kill|many chunks|^transformer_run|^prove_run|^kgat_run|check_loaded tells the truth|cuda probe compares the driver with the LibTorch'
 
 export_sanitizer_options() {
-  export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_init_order=1
+  # Tests look at how a rank dies: its SIGSEGV stays one.
+  export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_init_order=1:handle_segv=0
   export UBSAN_OPTIONS=print_stacktrace=1
   export TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1
   # OpenMP's own synchronisation is invisible to the thread sanitizer.
