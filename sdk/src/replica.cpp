@@ -97,8 +97,12 @@ void Replica::add_buffers(int index) {
 
 /// The host has checked that some unit declares every borrowed name.
 void Replica::resolve_borrowed(int index) {
+  std::vector<int>& needed = needed_.emplace_back(1, index);
   for (const std::string& name : context_.model.units[index].borrows) {
     lent_[index].borrowed.push_back(by_name_.at(name));
+    const auto owner = std::ranges::find(parameters_, name, &Parameter::name);
+    if (owner == parameters_.end()) continue;  // a buffer
+    if (std::ranges::find(needed, owner->unit) == needed.end()) needed.push_back(owner->unit);
   }
 }
 

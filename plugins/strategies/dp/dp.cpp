@@ -5,7 +5,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/zeros.h>
 
-#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,7 +44,6 @@ class Session : public StrategySession {
       : communicator_(context.communicator),
         root_(context.communicator.rank() == kRoot),
         root_threads_(threads_of_the_root(context)),
-        needed_(units_needed(context.model)),
         sent_(context.model.units.size()),
         replica_(context, {.allocate =
                                [&](int unit) {
@@ -63,7 +61,7 @@ class Session : public StrategySession {
                             const at::Tensor& values) { return root_ ? values : at::Tensor(); }}) {}
 
   Lent before_unit(int unit, bool) override {
-    for (const int needed : needed_[unit]) receive(needed);
+    for (const int needed : replica_.needed(unit)) receive(needed);
     return replica_.lend(unit);
   }
   Tensors after_unit(int, Tensors outputs, bool) override { return outputs; }
@@ -110,27 +108,6 @@ class Session : public StrategySession {
     return all ? own * context.communicator.world() : own;
   }
 
-  /// For each unit: itself and the owners of what it borrows.
-  static std::vector<std::vector<int>> units_needed(const ModelSpec& model) {
-    std::map<std::string, int> owners;
-    std::vector<std::vector<int>> needed(model.units.size());
-    for (std::size_t u = 0; u < model.units.size(); ++u) {
-      needed[u].push_back(static_cast<int>(u));
-      for (const ParameterSpec& parameter : model.units[u].parameters) {
-        owners[full_name(model.units[u], parameter.name)] = static_cast<int>(u);
-      }
-    }
-    for (std::size_t u = 0; u < model.units.size(); ++u) {
-      for (const std::string& name : model.units[u].borrows) {
-        // Buffers are not sent.
-        if (const auto owner = owners.find(name); owner != owners.end()) {
-          needed[u].push_back(owner->second);
-        }
-      }
-    }
-    return needed;
-  }
-
   void send(int unit) {
     if (communicator_.world() == 1 || unit_bytes_[unit].numel() == 0) return;
     sent_[unit] = communicator_.broadcast(unit_bytes_[unit], kRoot, Traffic::kStrategy);
@@ -147,8 +124,7 @@ class Session : public StrategySession {
   const bool root_;
   const int root_threads_;
   std::vector<at::Tensor> unit_bytes_;  // the parameters of each unit, in the communicator's memory
-  const std::vector<std::vector<int>> needed_;
-  std::vector<WorkHandle> sent_;  // the broadcast of each unit, as long as it is under way
+  std::vector<WorkHandle> sent_;        // the broadcast of each unit, as long as it is under way
   Replica replica_;
   GradientBuckets buckets_;
 };

@@ -44,7 +44,8 @@ Claims claims_of(const Settings& settings, const ModelSpec& model,
   for (const ShardLayout& layout : shard_layouts(model, objectives, settings.bucket_bytes, world)) {
     const std::int64_t bytes = layout.bucket.bytes;
     const std::int64_t size = element_size(layout.bucket.dtype);
-    const bool resident = !sharded_parameters || bytes < settings.resident_bytes || world == 1;
+    const bool resident =
+        !sharded_parameters || layout.elements() < settings.resident_parameters || world == 1;
     const std::int64_t largest_part = std::ranges::max(layout.counts) * size;
     claims.parameters += resident ? bytes : largest_part;
     claims.padding += padding_of(model, layout);

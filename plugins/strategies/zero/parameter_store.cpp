@@ -26,7 +26,7 @@ ParameterStore::ParameterStore(const AttachContext& context,
       bucket_of_unit_[unit] = static_cast<int>(buckets_.size()) - 1;
     }
     const at::ScalarType type = layout.bucket.dtype;
-    bucket.resident = layout.bucket.bytes < resident_below || gathers.world() == 1;
+    bucket.resident = layout.elements() < resident_below || gathers.world() == 1;
     if (bucket.resident) {
       bucket.whole = gathers.allocate(layout.bucket.bytes);
       bucket.mine = bucket.whole.view(type).narrow(0, layout.begins[rank], layout.counts[rank]);
@@ -104,10 +104,6 @@ void ParameterStore::release(int unit) {
   give_memory(*bucket);
 }
 
-bool ParameterStore::resident(int unit) const {
-  return bucket_of_unit_[unit] < 0 || buckets_[bucket_of_unit_[unit]].resident;
-}
-
 ParameterStore::Bucket* ParameterStore::bucket_of(int unit) {
   const int index = bucket_of_unit_[unit];
   return index < 0 ? nullptr : &buckets_[index];
@@ -139,11 +135,7 @@ at::Tensor ParameterStore::take_slot(std::int64_t bytes) {
     free_slots_.erase(found);
     return slot;
   }
-  if (!free_slots_.empty()) {
-    gathered_bytes_ -= free_slots_.back().numel();
-    free_slots_.pop_back();
-  }
-  gathered_bytes_ += bytes;
+  if (!free_slots_.empty()) free_slots_.pop_back();
   return at::empty({bytes}, bytes_);
 }
 

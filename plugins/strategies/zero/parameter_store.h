@@ -20,7 +20,8 @@ namespace zero {
 class ParameterStore {
  public:
   /// `gathers`: the group on which parameters travel; all its operations are issued in one order
-  /// on all ranks, whatever happens to gradients meanwhile.
+  /// on all ranks, whatever happens to gradients meanwhile. Buckets with fewer elements than
+  /// `resident_below` are resident.
   ParameterStore(const trainhost::AttachContext& context, const std::vector<ShardLayout>& layouts,
                  trainhost::Communicator& gathers, std::int64_t resident_below);
   ~ParameterStore();
@@ -41,10 +42,6 @@ class ParameterStore {
   /// Makes the parameters of a unit readable until as many calls of `release`.  [collective]
   void acquire(int unit);
   void release(int unit);
-  bool resident(int unit) const;
-
-  /// Bytes that gathered units may take at once, so far.
-  std::int64_t gathered_bytes() const { return gathered_bytes_; }
 
  private:
   struct Bucket {
@@ -67,7 +64,6 @@ class ParameterStore {
   std::vector<Bucket> buckets_;
   std::vector<int> bucket_of_unit_;  // -1: without parameters
   std::vector<at::Tensor> free_slots_;
-  std::int64_t gathered_bytes_ = 0;
 };
 
 }  // namespace zero

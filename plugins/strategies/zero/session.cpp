@@ -2,9 +2,7 @@
 
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <algorithm>
 #include <limits>
-#include <map>
 #include <utility>
 #include <vector>
 
@@ -30,15 +28,14 @@ class Session : public StrategySession {
         store_(context, layouts_, *gathers_, resident_below),
         replica_(context, {.allocate = [this](int unit) { return store_.allocate(unit); },
                            .initialised = [this](int unit) { store_.initialised(unit); }}),
-        shards_(context, layouts_, replica_, [this](std::size_t b) { return store_.mine(b); }),
-        needed_(units_needed(context.model)) {}
+        shards_(context, layouts_, replica_, [this](std::size_t b) { return store_.mine(b); }) {}
 
   Lent before_unit(int unit, bool) override {
-    for (const int needed : needed_[unit]) store_.acquire(needed);
+    for (const int needed : replica_.needed(unit)) store_.acquire(needed);
     return replica_.lend(unit);
   }
   Tensors after_unit(int unit, Tensors outputs, bool) override {
-    for (const int needed : needed_[unit]) store_.release(needed);
+    for (const int needed : replica_.needed(unit)) store_.release(needed);
     return outputs;
   }
 
@@ -57,7 +54,7 @@ class Session : public StrategySession {
 
   void full_parameters(bool only_rank0, const Replica::Visit& visit) override {
     const bool visits = !only_rank0 || context_.communicator.rank() == 0;
-    for (int unit = 0; unit < static_cast<int>(needed_.size()); ++unit) {
+    for (int unit = 0; unit < static_cast<int>(context_.model.units.size()); ++unit) {
       store_.acquire(unit);
       if (visits) replica_.visit_parameters(unit, visit);
       store_.release(unit);
@@ -83,38 +80,14 @@ class Session : public StrategySession {
   ParameterStore& store() { return store_; }
   Replica& replica() { return replica_; }
   const std::vector<ShardLayout>& layouts() const { return layouts_; }
-  const std::vector<int>& needed(int unit) const { return needed_[unit]; }
 
  private:
-  /// For each unit: itself and the owners of what it borrows.
-  static std::vector<std::vector<int>> units_needed(const ModelSpec& model) {
-    std::map<std::string, int> owners;
-    std::vector<std::vector<int>> out(model.units.size());
-    for (std::size_t u = 0; u < model.units.size(); ++u) {
-      out[u].push_back(static_cast<int>(u));
-      for (const ParameterSpec& parameter : model.units[u].parameters) {
-        owners[full_name(model.units[u], parameter.name)] = static_cast<int>(u);
-      }
-    }
-    for (std::size_t u = 0; u < model.units.size(); ++u) {
-      for (const std::string& name : model.units[u].borrows) {
-        const auto owner = owners.find(name);
-        if (owner == owners.end()) continue;  // a buffer
-        if (std::ranges::find(out[u], owner->second) == out[u].end()) {
-          out[u].push_back(owner->second);
-        }
-      }
-    }
-    return out;
-  }
-
   const AttachContext context_;
   const std::vector<ShardLayout> layouts_;
   const std::unique_ptr<Communicator> gathers_;
   ParameterStore store_;
   Replica replica_;
   Shards shards_;
-  const std::vector<std::vector<int>> needed_;
 };
 
 /// Gradients whole on every rank, of which each reduces its part.
@@ -183,7 +156,7 @@ class Stage2 : public Session {
 class Stage3 : public Stage2 {
  public:
   Stage3(const AttachContext& context, const Settings& settings)
-      : Stage2(context, {.stage = 3, .bucket_bytes = 0}, settings.resident_bytes),
+      : Stage2(context, {.stage = 3, .bucket_bytes = 0}, settings.resident_parameters),
         units_(context.model.units.size()) {
     for (std::size_t u = 0; u < units_.size(); ++u) {
       for (const ParameterSpec& parameter : context.model.units[u].parameters) {
@@ -270,7 +243,7 @@ class Stage3 : public Stage2 {
   /// to it, in that order on all ranks.
   void open_from(std::int64_t index) {
     while (next_ > index) {
-      for (const int unit : needed(runs_[--next_])) {
+      for (const int unit : replica().needed(runs_[--next_])) {
         if (units_[unit].phase != Phase::kToCome) continue;
         store().acquire(unit);
         units_[unit].phase = Phase::kOpen;

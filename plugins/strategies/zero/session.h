@@ -15,8 +15,9 @@ namespace zero {
 
 struct Settings {
   int stage = 1;
-  std::int64_t bucket_bytes = 0;    ///< stages 1 and 2
-  std::int64_t resident_bytes = 0;  ///< stage 3: smaller units stay whole on every rank
+  std::int64_t bucket_bytes = 0;  ///< stages 1 and 2
+  /// Stage 3: units with fewer parameters stay whole on every rank.
+  std::int64_t resident_parameters = 0;
 };
 
 std::unique_ptr<trainhost::StrategySession> make_session(const trainhost::AttachContext& context,

@@ -1,5 +1,4 @@
 // The strategies zero1, zero2 and zero3: one source, a plugin for each stage (ZERO_STAGE).
-#include <algorithm>
 #include <memory>
 
 #include "claims.h"
@@ -17,7 +16,7 @@ class Zero : public Strategy {
   Zero(Host&, const Options& options) {
     settings_.stage = ZERO_STAGE;
 #if ZERO_STAGE == 3
-    settings_.resident_bytes = options.integer("resident_parameters") * 4;
+    settings_.resident_parameters = options.integer("resident_parameters");
 #else
     settings_.bucket_bytes = static_cast<std::int64_t>(options.real("bucket_mb") * 1048576);
 #endif
@@ -37,20 +36,18 @@ class Zero : public Strategy {
 
 }  // namespace
 
+#define ZERO_BUCKETS                                                               \
+  R"json("options": [{"name": "bucket_mb", "type": "number", "default": 25, )json" \
+  R"json("exclusive_min": 0, "max": 65536, )json"                                  \
+  R"json("help": "size at which a bucket of gradients is reduced, in MiB"}]})json"
+
 #if ZERO_STAGE == 1
 TRAINHOST_STRATEGY_PLUGIN(Zero, "zero1", "0.1.0", R"json({
-  "summary": "every rank keeps the optimizer's states of a part of the model",
-  "options": [
-    {"name": "bucket_mb", "type": "number", "default": 25, "exclusive_min": 0, "max": 65536,
-     "help": "size at which a bucket of gradients is reduced, in MiB"}
-  ]})json")
+  "summary": "every rank keeps the optimizer's states of a part of the model", )json" ZERO_BUCKETS)
 #elif ZERO_STAGE == 2
 TRAINHOST_STRATEGY_PLUGIN(Zero, "zero2", "0.1.0", R"json({
   "summary": "every rank keeps gradients and optimizer states of a part of the model",
-  "options": [
-    {"name": "bucket_mb", "type": "number", "default": 25, "exclusive_min": 0, "max": 65536,
-     "help": "size at which a bucket of gradients is reduced, in MiB"}
-  ]})json")
+  )json" ZERO_BUCKETS)
 #else
 TRAINHOST_STRATEGY_PLUGIN(Zero, "zero3", "0.1.0", R"json({
   "summary": "every rank keeps a part of the model; a unit is gathered while it runs",

@@ -51,6 +51,8 @@ class Replica {
   std::deque<Parameter>& parameters() { return parameters_; }
   const std::vector<Parameter*>& parameters_of(int unit) const { return by_unit_[unit]; }
   bool used_by(int objective, int unit) const;
+  /// The units whose parameters a unit reads: itself and the owners of what it borrows.
+  const std::vector<int>& needed(int unit) const { return needed_[unit]; }
 
   /// For StrategySession::before_unit.
   const StrategySession::Lent& lend(int unit) const { return lent_[unit]; }
@@ -104,6 +106,7 @@ class Replica {
   std::deque<Parameter> parameters_;  // deque: the addresses of its entries stay
   std::vector<std::vector<Parameter*>> by_unit_;
   std::vector<StrategySession::Lent> lent_;
+  std::vector<std::vector<int>> needed_;
   std::vector<std::pair<std::string, at::Tensor>> buffers_;
   std::map<std::string, at::Tensor> by_name_;
   std::vector<std::shared_ptr<void>>

@@ -29,7 +29,7 @@
 
 namespace trainhost {
 
-/// What a strategy promises, in bytes for each rank, and what it sends a step; `describe` shows it.
+/// What a strategy promises, in bytes for each rank, and what it sends a step.
 struct Claims {
   std::int64_t parameters = 0, gradients = 0, optimizer = 0, transient = 0, padding = 0;
   /// Bytes each rank sends in a step of each objective (collectives tagged kStrategy).
