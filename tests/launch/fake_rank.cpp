@@ -95,6 +95,7 @@ struct Fake {
     }
     for (long step = 1; step <= steps; ++step) {
       control.doing(environment.control_slot, "training, step " + std::to_string(step));
+      if (step == 1) events.log(Host::Level::kInfo, environment.rank, "trains");
       std::this_thread::sleep_for(pause);
       if (control.abort_signal().raised()) return fail(Failure::kRankLost, "another rank was lost");
       if (environment.rank == 0) {
