@@ -58,7 +58,13 @@ std::vector<Candidate> candidates(const recipe::RunPlan& base, std::int64_t worl
       {"zero1", "zero1", "strategy=zero1", false},
       {"zero2", "zero2", "strategy=zero2", false},
       // Also small units are gathered.
-      {"zero3", "zero3", "strategy={\"zero3\", resident_parameters = 0}", false}};
+      {"zero3", "zero3", "strategy={\"zero3\", resident_parameters = 0}", false},
+      {"zero1", "zero1 offload", "strategy={\"zero1\", offload_optimizer = true}", false},
+      {"zero2", "zero2 offload", "strategy={\"zero2\", offload_optimizer = true}", false},
+      {"zero3", "zero3 offload",
+       "strategy={\"zero3\", resident_parameters = 0, offload_optimizer = true, "
+       "offload_parameters = true}",
+       false}};
   const auto own = std::ranges::find(out, base.strategy.id, &Candidate::id);
   if (own == out.end()) {
     out.push_back({base.strategy.id, base.strategy.id, "", false});
