@@ -104,6 +104,16 @@ TEST_CASE("shards that cut parameters are equal too", "[transformer]") {
                 "strategy={\"zero1\",bucket_mb=0.1}", "--world", std::to_string(world)});
 }
 
+TEST_CASE("16-bit parameters with fp32 masters are equal too", "[transformer]") {
+  const std::string dtype = GENERATE("bf16", "fp16");
+  const int world = GENERATE(2, 4);
+  const int accumulate = GENERATE(1, 3);
+  const Bench bench(kTransformer);
+  bench.proved({"model.dtype=" + dtype, "model.vocabulary=2000", "model.width=40",
+                "train.accumulate=" + std::to_string(accumulate),
+                "strategy={\"zero1\",bucket_mb=0.1}", "--world", std::to_string(world)});
+}
+
 TEST_CASE("losses that look at all ranks are equal too", "[transformer]") {
   const std::string task = GENERATE("contrastive", "gradcache");
   const int world = GENERATE(2, 4);

@@ -1,6 +1,8 @@
 // The options of the test model `transformer`, as its note declares them.
 #pragma once
 
+#include <c10/core/ScalarType.h>
+
 #include <cstdint>
 
 #include "trainhost/options.h"
@@ -27,6 +29,7 @@ struct Settings {
   /// The embedding is centred by its mean over all ranks: a collective deep in the graph, whose
   /// backward comes when the gradients of most units have arrived.
   bool sync;
+  at::ScalarType dtype;  // of the parameters
 
   static Settings read(const trainhost::Options& options);
 
