@@ -35,8 +35,8 @@ class Session : public StrategySession {
   }
 
   // Everything is here all the time, so a unit needs nothing done around it.
-  Lent before_unit(int unit, bool) override { return replica_.lend(unit); }
-  Tensors after_unit(int, Tensors outputs, bool) override { return outputs; }
+  Lent before_unit(int unit, Pass pass) override { return replica_.lend(unit, pass); }
+  Tensors after_unit(int, Tensors outputs, Pass) override { return outputs; }
 
   void begin_step(int objective, int) override { objective_ = objective; }
   void before_backward(Backward) override {}

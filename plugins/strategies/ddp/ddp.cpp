@@ -22,8 +22,8 @@ class Session : public StrategySession {
                return communicator_.all_reduce(values, ReduceOp::kSum, Traffic::kStrategy);
              }}) {}
 
-  Lent before_unit(int unit, bool) override { return replica_.lend(unit); }
-  Tensors after_unit(int, Tensors outputs, bool) override { return outputs; }
+  Lent before_unit(int unit, Pass pass) override { return replica_.lend(unit, pass); }
+  Tensors after_unit(int, Tensors outputs, Pass) override { return outputs; }
 
   void begin_step(int objective, int) override { buckets_.begin_step(objective); }
   void before_backward(Backward which) override { buckets_.before_backward(which); }

@@ -34,13 +34,13 @@ class Session : public StrategySession {
         shards_(context, layouts_, replica_, offload_,
                 [this](std::size_t b) { return store_.mine(b); }) {}
 
-  Lent before_unit(int unit, bool) override {
+  Lent before_unit(int unit, Pass pass) override {
     for (const int needed : replica_.needed(unit)) {
       if (store_.acquire(needed)) gathered(needed);
     }
-    return replica_.lend(unit);
+    return replica_.lend(unit, pass);
   }
-  Tensors after_unit(int unit, Tensors outputs, bool) override {
+  Tensors after_unit(int unit, Tensors outputs, Pass) override {
     for (const int needed : replica_.needed(unit)) store_.release(needed);
     return outputs;
   }
@@ -154,8 +154,14 @@ class Stage2 : public Session {
   }
 
   void begin_step(int objective, int) override { gradients_.begin_step(objective); }
-  void before_backward(Backward which) override { gradients_.before_backward(which); }
-  void after_backward(Backward which) override { gradients_.after_backward(which); }
+  void before_backward(Backward which) override {
+    replica().before_backward();
+    gradients_.before_backward(which);
+  }
+  void after_backward(Backward which) override {
+    gradients_.after_backward(which);
+    replica().after_backward(which);
+  }
   void hold(bool on) override { gradients_.hold(on); }
 
  protected:
@@ -197,12 +203,12 @@ class Stage3 : public Stage2 {
     return result;
   }
 
-  Tensors after_unit(int unit, Tensors outputs, bool graph) override {
-    if (graph) {
+  Tensors after_unit(int unit, Tensors outputs, Pass pass) override {
+    if (pass == Pass::kGraph || pass == Pass::kFirst) {
       runs_.push_back(unit);
       outputs = call_before_backward(std::move(outputs), first_run_ + std::ssize(runs_) - 1);
     }
-    return Session::after_unit(unit, std::move(outputs), graph);
+    return Session::after_unit(unit, std::move(outputs), pass);
   }
 
   void before_backward(Backward which) override {
