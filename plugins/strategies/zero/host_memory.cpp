@@ -4,6 +4,7 @@
 #include <ATen/ops/from_blob.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -59,16 +60,31 @@ class NamelessFile {
   int fd_;
 };
 
-/// Takes the blocks of the disk, for a full disk would else be a SIGBUS at some later store.
-void reserve(const NamelessFile& file, std::int64_t bytes, const std::string& directory) {
-  int code = EINTR;
-  while (code == EINTR) code = ::posix_fallocate(file.get(), 0, bytes);
-  if (code == 0) return;
+[[noreturn]] void refuse(std::int64_t bytes, std::int64_t free, int code,
+                         const std::string& directory) {
+  const auto mebibytes = [](std::int64_t count) {
+    return std::to_string((count + (1 << 20) - 1) >> 20) + " MiB";
+  };
   throw Error(Failure::kDevice,
               {.where = "offload directory '" + directory + "'",
-               .what = "cannot have " + std::to_string((bytes + (1 << 20) - 1) >> 20) +
-                       " MiB of disk: " + reason(code),
+               .what = "cannot have the disk space for what is offloaded: " + reason(code),
+               .expected = mebibytes(bytes) + " more",
+               .got = free < 0 ? std::string() : mebibytes(free) + " free",
                .fix = std::string("make room there, ") + kElsewhere});
+}
+
+/// Takes the blocks of the disk, for a full disk would else be a SIGBUS at some later store.
+void reserve(const NamelessFile& file, std::int64_t bytes, const std::string& directory) {
+  struct statvfs disk {};
+  std::int64_t free = -1;
+  if (::fstatvfs(file.get(), &disk) == 0) {
+    free = static_cast<std::int64_t>(disk.f_bavail) * static_cast<std::int64_t>(disk.f_frsize);
+    // Looked at first: reserving too much would fill the disk for a moment.
+    if (bytes > free) refuse(bytes, free, ENOSPC, directory);
+  }
+  int code = EINTR;
+  while (code == EINTR) code = ::posix_fallocate(file.get(), 0, bytes);
+  if (code != 0) refuse(bytes, free, code, directory);
 }
 
 at::Tensor map_file(std::int64_t bytes, const std::string& directory) {

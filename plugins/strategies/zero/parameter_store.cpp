@@ -3,6 +3,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <c10/core/GradMode.h>
+#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <utility>
@@ -179,14 +180,22 @@ at::Tensor ParameterStore::take_slot(std::int64_t bytes) {
   std::vector<std::int64_t> sizes;
   for (const at::Tensor& slot : free_slots_) sizes.push_back(slot.numel());
   const SlotChoice choice = choose_slot(sizes, bytes);
-  at::Tensor slot;
   if (choice.index >= 0) {
-    slot = std::move(free_slots_[static_cast<std::size_t>(choice.index)]);
+    const at::Tensor slot = free_slots_[static_cast<std::size_t>(choice.index)];
     free_slots_.erase(free_slots_.begin() + choice.index);
     if (choice.fits) return slot;
-    slot = at::Tensor();  // first, so that both are never there
   }
-  return at::empty({bytes}, bytes_);
+  try {
+    return at::empty({bytes}, bytes_);
+  } catch (const c10::Error& error) {
+    throw Error(Failure::kDevice,
+                {.where = "gathering a unit of the model",
+                 .what = "there is no memory for " + std::to_string((bytes + (1 << 20) - 1) >> 20) +
+                         " MiB of parameters",
+                 .got = error.what_without_backtrace(),
+                 .fix = "lower train.batch (a larger train.accumulate makes up for it), or give "
+                        "strategy.prefetch = false, which gathers one unit less at a time"});
+  }
 }
 
 }  // namespace zero

@@ -52,6 +52,7 @@ Settings Settings::read(const Options& options) {
   s.adapter = adapter_of(options.text("adapter"));
   s.sync = options.boolean("sync");
   s.dtype = dtype_of(options.text("dtype"));
+  s.starved_rank = options.integer("starved_rank");
   if (s.width % s.heads != 0) refuse(options, "width", "a multiple of model.heads");
   if (s.classes >= s.vocabulary) refuse(options, "classes", "fewer classes than tokens");
   if (s.masked > s.tokens) refuse(options, "masked", "at most model.tokens");

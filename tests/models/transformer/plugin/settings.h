@@ -30,6 +30,8 @@ struct Settings {
   /// backward comes when the gradients of most units have arrived.
   bool sync;
   at::ScalarType dtype;  // of the parameters
+  /// From its first step on this rank gets hardly any memory; -1: none.
+  std::int64_t starved_rank;
 
   static Settings read(const trainhost::Options& options);
 
