@@ -42,8 +42,8 @@ void GradientBuckets::add_bucket(const BucketLayout& layout, const Settings& set
 }
 
 void GradientBuckets::before_backward(Backward which) {
-  replica_.before_backward();
   if (reduces(which)) arrivals_.begin(objective_);
+  replica_.before_backward();
 }
 
 void GradientBuckets::after_backward(Backward which) {

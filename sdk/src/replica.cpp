@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <iterator>
 #include <string>
+#include <utility>
 
 #include "trainhost/error.h"
 #include "trainhost/flat_layout.h"
@@ -144,6 +145,10 @@ void Replica::before_backward() {
   for (Parameter& parameter : parameters_) {
     parameter.expected = (parameter.in_graph ? 1 : 0) + parameter.to_run_again;
     parameter.arrived = 0;
+    parameter.complete = false;
+  }
+  for (Parameter& parameter : parameters_) {
+    if (parameter.spec->requires_grad && parameter.expected == 0) complete(parameter);
   }
 }
 
@@ -155,8 +160,19 @@ void Replica::after_backward(Backward which) {
   }
 }
 
+void Replica::complete(int unit) {
+  for (Parameter* parameter : by_unit_[unit]) {
+    if (parameter->spec->requires_grad) complete(*parameter);
+  }
+}
+
+void Replica::complete(Parameter& parameter) {
+  if (!std::exchange(parameter.complete, true) && callback_) callback_(parameter);
+}
+
 void Replica::count_arrival(Parameter& parameter) {
-  if (++parameter.arrived > parameter.expected) {
+  ++parameter.arrived;
+  if (parameter.complete) {
     throw Error(Failure::kPlugin,
                 {.where = "backward of '" + parameter.name + "'",
                  .what = "a gradient came after the last one that the units' runs announce",
@@ -165,7 +181,7 @@ void Replica::count_arrival(Parameter& parameter) {
                  .fix = "the model reads the parameter outside of Execution::run, or in a unit "
                         "that neither owns nor borrows it: tell its author"});
   }
-  if (parameter.arrived == parameter.expected) callback_(parameter);
+  if (parameter.arrived == parameter.expected) complete(parameter);
 }
 
 /// After the first gradient of a step, which autograd handed over as a tensor of its own.

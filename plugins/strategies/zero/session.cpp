@@ -155,8 +155,8 @@ class Stage2 : public Session {
 
   void begin_step(int objective, int) override { gradients_.begin_step(objective); }
   void before_backward(Backward which) override {
-    replica().before_backward();
     gradients_.before_backward(which);
+    replica().before_backward();
   }
   void after_backward(Backward which) override {
     gradients_.after_backward(which);
@@ -215,8 +215,13 @@ class Stage3 : public Stage2 {
     end_pass();
     next_ = std::ssize(runs_);
     for (Unit& unit : units_) unit = {.gradients = unit.gradients};
+    for (std::int64_t run = next_; run-- > 0;) {
+      for (const int unit : replica().needed(runs_[run])) units_[unit].first_run = run;
+    }
     backward_ = true;
     prefetch_next();
+    // Which of the runs an earlier part has been through is not known where ranks differ.
+    if (parts_) gradients().hold(true);
     Stage2::before_backward(which);
   }
   void after_backward(Backward which) override {
@@ -225,11 +230,16 @@ class Stage3 : public Stage2 {
     for (std::size_t u = 0; u < units_.size(); ++u) close(static_cast<int>(u));
     backward_ = false;
     // Parts of a micro-batch may have been run before any of their backwards.
-    if (which != Backward::kPart) {
+    parts_ = which == Backward::kPart;
+    if (!parts_) {
       first_run_ += std::ssize(runs_);
       runs_.clear();
     }
+    if (!parts_) gradients().hold(false);
     Stage2::after_backward(which);
+  }
+  void hold(bool on) override {
+    if (!parts_) Stage2::hold(on);
   }
 
  protected:
@@ -250,6 +260,7 @@ class Stage3 : public Stage2 {
     int gradients = 0;  // parameters that get one
     int arrived = 0;
     Phase phase = Phase::kToCome;
+    std::int64_t first_run = -1;  // that needs it
   };
 
   /// An identity whose backward comes before that of the unit.
@@ -287,9 +298,13 @@ class Stage3 : public Stage2 {
   }
 
   /// Backward is about to enter this run, or has ended: gathers for the runs from the last one down
-  /// to it, in that order on all ranks.
+  /// to it, in that order on all ranks. Autograd goes by the order of forward, so all later runs
+  /// have had their backward. What they alone need is reduced before the next gather, on all ranks,
+  /// also where no gradient came: a rank that waits in the one for another that waits in the other
+  /// would wait for ever.
   void open_from(std::int64_t index) {
     while (next_ > index) {
+      if (next_ < std::ssize(runs_)) complete_after(next_);
       for (const int unit : replica().needed(runs_[--next_])) {
         if (units_[unit].phase != Phase::kToCome) continue;
         store().acquire(unit);
@@ -308,6 +323,12 @@ class Stage3 : public Stage2 {
         store().prefetch(unit);
         return;
       }
+    }
+  }
+
+  void complete_after(std::int64_t run) {
+    for (const int unit : replica().needed(runs_[run])) {
+      if (units_[unit].first_run == run) replica().complete(unit);
     }
   }
 
@@ -330,6 +351,7 @@ class Stage3 : public Stage2 {
   std::vector<int> runs_;            // units with a graph, in the order of forward
   std::int64_t first_run_ = 0;       // the number of runs_[0] since the start
   std::int64_t next_ = 0;            // runs from here on have been opened in this backward
+  bool parts_ = false;               // this micro-batch has had a backward of a part
   bool backward_ = false;
 };
 

@@ -35,6 +35,7 @@ class Replica {
     // if it reaches them all, and has.
     bool in_graph = false;
     int to_run_again = 0, expected = 0, arrived = 0;
+    bool complete = false;
   };
 
   struct Settings {
@@ -71,13 +72,16 @@ class Replica {
   enum class First { kAdd, kOverwrite };
   void bind_gradients(int unit, const at::Tensor& bytes, First first = First::kAdd);
 
-  /// Called once in a backward for each parameter whose gradient is complete then, also from
-  /// autograd's threads. (A tied parameter of units that run again gets its gradient in pieces.)
-  /// Not called for those that a backward does not reach, or not as often as their units ran. To be
-  /// set before the first backward; then the session calls before_backward and after_backward.
+  /// Called once in a backward for each parameter of which no more gradient will come in it, also
+  /// from autograd's threads. (A tied parameter of units that run again gets its gradient in
+  /// pieces.) Those that no unit has read are so from the beginning; not called for those that a
+  /// backward does not reach, or not as often as their units ran. To be set before the first
+  /// backward; then the session calls before_backward and after_backward.
   void on_gradient(std::function<void(Parameter&)> callback) { callback_ = std::move(callback); }
   void before_backward();
   void after_backward(Backward which);
+  /// The backward has gone past all runs of the units that read the unit's parameters.
+  void complete(int unit);
 
   /// An Error where a parameter has a gradient that the objective does not announce.
   void require_announced(int objective) const;
@@ -108,6 +112,7 @@ class Replica {
   void resolve_borrowed(int index);
   void count_run(int unit, Pass pass);
   void count_arrival(Parameter& parameter);
+  void complete(Parameter& parameter);
   void hook(Parameter& parameter);
   static void move_into_view(Parameter& parameter);
   std::vector<SliceGradient> touched_slices(int objective);
