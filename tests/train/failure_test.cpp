@@ -24,11 +24,11 @@ return {
   scaling = { batch = scale.global },
 }
 )";
-// A layer has 32 MiB of parameters.
+// A layer has 72 MiB of parameters.
 constexpr const char* kTransformer = R"(
 return {
   name = "transformer",
-  model = { "transformer", rows = 24, width = 1024, feed_forward = 2048 },
+  model = { "transformer", rows = 24, width = 1536, feed_forward = 3072 },
   devices = { "cpu", count = 2 },
   strategy = { "zero3" },
   optimizer = { "adam", lr = 1e-2 },
@@ -106,7 +106,7 @@ TEST_CASE("a rank without memory for the next unit says so") {
   INFO(ended.output);
   CHECK(ended.code == 4);
   CHECK_THAT(ended.output, Contains("rank 1") && Contains("gathering a unit of the model") &&
-                               Contains("no memory for 33 MiB"));
+                               Contains("no memory for 73 MiB"));
   CHECK(count(ended.output, "trainhost: error:") == 1);
   bench.check_nothing_left();
 }

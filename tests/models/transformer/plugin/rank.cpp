@@ -38,9 +38,9 @@ at::Tensor contrastive_sum(const at::Tensor& anchors, const at::Tensor& positive
   return cross_entropy(logits, labels);
 }
 
-/// The process keeps the memory it has, and gets enough for the stacks of three threads.
+/// The process keeps the memory it has, and gets enough for the stacks of some threads.
 void starve() {
-  constexpr std::uint64_t kThreads = std::uint64_t{27} << 20;
+  constexpr std::uint64_t kThreads = std::uint64_t{60} << 20;
   std::uint64_t pages = 0;
   std::ifstream statm("/proc/self/statm");
   for (int field = 0; field < 6; ++field) statm >> pages;
