@@ -68,8 +68,8 @@ TEST_CASE("any number of ranks gives the same losses, whatever the optimizer") {
   const Arguments settings =
       GENERATE(Arguments{}, Arguments{"optimizer={\"sgd\",lr=1e-2,momentum=0.9,weight_decay=1e-2}"},
                Arguments{"optimizer={\"adamw\",lr=1e-2,weight_decay=1e-1}", "train.clip_norm=0.5"});
-  const std::string strategy =
-      GENERATE("ddp", "dp", "zero1", "zero2", "{\"zero3\",resident_parameters=0}", kOffloaded);
+  const std::string strategy = GENERATE(as<std::string>{}, "ddp", "dp", "zero1", "zero2",
+                                        "{\"zero3\",resident_parameters=0}", kOffloaded);
   const auto one = bench.losses_of("one", settings);
   REQUIRE(one.size() == 24);
   for (const int world : {2, 3, 4}) {
@@ -126,8 +126,8 @@ TEST_CASE("a run resumed in the middle of an epoch ends in the same bits") {
   const int world = GENERATE(1, 2);
   const int stop = GENERATE(1, 6, 11);
   const std::string strategy =
-      std::string("strategy=") +
-      GENERATE("ddp", "dp", "zero1", "zero2", "{\"zero3\",resident_parameters=0}", kOffloaded);
+      std::string("strategy=") + GENERATE(as<std::string>{}, "ddp", "dp", "zero1", "zero2",
+                                          "{\"zero3\",resident_parameters=0}", kOffloaded);
   bench.losses_of("whole", {ranks(world), strategy});
   bench.losses_of("parts", {ranks(world), strategy, "train.max_steps=" + std::to_string(stop)});
   const Ended ended =
