@@ -13,6 +13,8 @@
 #include <limits>
 #include <thread>
 
+#include "host/checkpoint/loss_scale.h"
+#include "host/train/economies.h"
 #include "host/train/job.h"
 #include "host/train/model_check.h"
 #include "host/train/optimizers.h"
@@ -285,4 +287,45 @@ TEST_CASE("a job that nobody knows is refused") {
   environment.job = "prove";
   environment.job_file = "/dev/null";
   CHECK_THROWS_AS(Job::from(environment), Error);
+}
+
+TEST_CASE("a loss scale halves at an overflow and doubles after many steps without") {
+  checkpoint::LossScale scale;
+  CHECK(scale.update(true));
+  CHECK(scale.scale == 32768);
+  for (int i = 1; i < checkpoint::LossScale::kGrowAfter; ++i) scale.update(false);
+  CHECK(scale.scale == 32768);
+  scale.update(true);
+  CHECK(scale.scale == 16384);
+  for (int i = 0; i < checkpoint::LossScale::kGrowAfter; ++i) CHECK(scale.update(false));
+  CHECK(scale.scale == 32768);
+  int overflows = 0;
+  while (scale.update(true)) REQUIRE(++overflows < 100);
+  CHECK(scale.scale == checkpoint::LossScale::kSmallest);
+  scale.scale = checkpoint::LossScale::kLargest;
+  for (int i = 0; i < 2 * checkpoint::LossScale::kGrowAfter; ++i) scale.update(false);
+  CHECK(scale.scale == checkpoint::LossScale::kLargest);
+}
+
+TEST_CASE("units to run again: all, every so many, or by name") {
+  ModelSpec model;
+  for (const char* name : {"a", "b", "c", "d"}) {
+    model.units.emplace_back();
+    model.units.back().name = name;
+  }
+  recipe::RunPlan plan;
+  CHECK(economies_of(plan, model).recompute.empty());
+  CHECK_FALSE(economies_of(plan, model).autocast);
+  plan.precision = "bf16";
+  CHECK(economies_of(plan, model).autocast == at::kBFloat16);
+  plan.train.recompute_every = 1;
+  CHECK(economies_of(plan, model).recompute == std::vector<bool>{true, true, true, true});
+  plan.train.recompute_every = 3;
+  CHECK(economies_of(plan, model).recompute == std::vector<bool>{true, false, false, true});
+  plan.train.recompute_every = 0;
+  plan.train.recompute_units = {"c"};
+  CHECK(economies_of(plan, model).recompute == std::vector<bool>{false, false, true, false});
+  plan.train.recompute_units = {"c", "e"};
+  CHECK_THROWS_WITH(economies_of(plan, model),
+                    Catch::Contains("no unit 'e'") && Catch::Contains("a, b, c, d"));
 }
