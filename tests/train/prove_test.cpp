@@ -84,17 +84,68 @@ TEST_CASE("every strategy gives the same bits, whatever the model, optimizer and
   const int accumulate = GENERATE(1, 3);
   const Bench bench(recipe_of(model));
   CAPTURE(model, optimizer, world, accumulate);
-  const auto json = bench.proved({optimizer, "train.accumulate=" + std::to_string(accumulate),
-                                  "--world", std::to_string(world)});
-  std::set<std::string> strategies, hashes;
+  Arguments arguments{optimizer, "train.accumulate=" + std::to_string(accumulate), "--world",
+                      std::to_string(world)};
+  std::set<std::string> expected{"single, " + std::to_string(world) + " virtual ranks",
+                                 "ddp",
+                                 "dp",
+                                 "zero1",
+                                 "zero2",
+                                 "zero3"};
+  // Where parameters and activations are in the meantime is nothing to the optimizer.
+  if (optimizer.find("adamw") == std::string::npos) {
+    arguments.push_back("--quick");
+  } else {
+    for (const char* stage : {"zero1", "zero2", "zero3"}) {
+      expected.insert(std::string(stage) + " offload");
+    }
+    const std::set<std::string> once = expected;
+    for (const std::string& label : once) expected.insert(label + ", recomputed");
+  }
+  const auto json = bench.proved(arguments);
+  std::set<std::string> labels, hashes;
   for (const auto& proved : json["runs"]) {
-    strategies.insert(proved["strategy"]);
+    labels.insert(proved["label"]);
     hashes.insert(proved["hash"]);
     CHECK(proved["loss"] == json["runs"][0]["loss"]);
     CHECK(proved["loss"].size() >= 2);
   }
-  CHECK(strategies == std::set<std::string>{"single", "ddp", "dp", "zero1", "zero2", "zero3"});
+  CHECK(labels == expected);
   CHECK(hashes.size() == 1);
+}
+
+TEST_CASE("parameters that only some ranks use hold nobody up", "[transformer]") {
+  const std::string task = GENERATE("classify", "contrastive", "gradcache");
+  const int world = GENERATE(2, 4);
+  const Bench bench(kTransformer);
+  bench.proved({"model.adapter=tokens", "model.task=" + task, "train.timeout=10", "--world",
+                std::to_string(world)});
+}
+
+TEST_CASE("mixed precision gives the same bits under every strategy, and others than fp32") {
+  const std::string model = GENERATE("tiny", "transformer");
+  const std::string precision = GENERATE("precision=bf16", "precision=fp16",
+                                         "train.gradient_dtype=bf16", "train.gradient_dtype=fp16");
+  const int world = GENERATE(2, 3);
+  CAPTURE(model, precision, world);
+  const Bench bench(recipe_of(model));
+  const Arguments plain{"--world", std::to_string(world), "--quick", "--steps", "4"};
+  const auto fp32 = bench.proved(plain);
+  Arguments mixed = plain;
+  mixed.insert(mixed.end(), {precision, "train.accumulate=2"});
+  mixed.erase(std::ranges::find(mixed, "--quick"));
+  const auto sixteen = bench.proved(mixed);
+  CHECK(sixteen["runs"][0]["hash"] != fp32["runs"][0]["hash"]);
+}
+
+TEST_CASE("fast sums give nearly the same") {
+  const std::string model = GENERATE("tiny", "kgat", "transformer");
+  const int world = GENERATE(2, 4);
+  CAPTURE(model, world);
+  const Bench bench(recipe_of(model));
+  const auto json =
+      bench.proved({"--fast", "train.accumulate=3", "--world", std::to_string(world)});
+  CHECK(json["compare"] == "close");
 }
 
 TEST_CASE("shards that cut parameters are equal too", "[transformer]") {
@@ -151,6 +202,30 @@ TEST_CASE("faults are found, with the first tensor and step") {
   CHECK_THAT(last_bucket["text"].get<std::string>(), Contains("not the same on all ranks"));
   // The first step has no older gradient to take.
   CHECK(differing("faulty_stale_gradient")["place"] == first + " 2");
+}
+
+TEST_CASE("faults in the collectives of each stage are found") {
+  const int stage = GENERATE(1, 2, 3);
+  const std::string fault = GENERATE("none", "lost_reduction", "lost_gather", "own_norm");
+  CAPTURE(stage, fault);
+  const Bench bench(kTransformer);
+  const bool good = fault == "none";
+  const auto json = bench.proved(
+      {"strategy={\"faulty_zero\",stage=" + std::to_string(stage) + ",fault=\"" + fault + "\"}",
+       "optimizer={\"sgd\",lr=1e-2}", "train.clip_norm=0.01", "--quick", "--steps", "2"},
+      good ? 0 : 1);
+  const auto& faulty = json["runs"].back();
+  REQUIRE(faulty["strategy"] == "faulty_zero");
+  CHECK(json["runs"][5]["hash"] == json["runs"][0]["hash"]);
+  CHECK(faulty.contains("first_difference") != good);
+  CHECK((faulty["hash"] == json["runs"][0]["hash"]) == good);
+}
+
+TEST_CASE("fast numerics find faults too") {
+  const std::string fault = GENERATE("faulty_no_division", "faulty_last_bucket");
+  const Bench bench(kKgat);
+  const auto json = bench.proved({"--fast", "--quick", "strategy=" + fault}, 1);
+  CHECK(json["runs"].back().contains("first_difference"));
 }
 
 TEST_CASE("for people: a table, what differs, and the exit code") {

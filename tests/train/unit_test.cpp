@@ -16,6 +16,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "host/checkpoint/loss_scale.h"
+#include "host/train/economies.h"
 #include "host/train/exceptions.h"
 #include "host/train/job.h"
 #include "host/train/model_check.h"
@@ -310,4 +312,45 @@ TEST_CASE("memory that ran out is told from other exceptions") {
   const Error other = error_of([] { throw std::runtime_error("a reason"); });
   CHECK(other.failure() == Failure::kRankLost);
   CHECK_THAT(other.what(), Contains("a reason"));
+}
+
+TEST_CASE("a loss scale halves at an overflow and doubles after many steps without") {
+  checkpoint::LossScale scale;
+  CHECK(scale.update(true));
+  CHECK(scale.scale == 32768);
+  for (int i = 1; i < checkpoint::LossScale::kGrowAfter; ++i) scale.update(false);
+  CHECK(scale.scale == 32768);
+  scale.update(true);
+  CHECK(scale.scale == 16384);
+  for (int i = 0; i < checkpoint::LossScale::kGrowAfter; ++i) CHECK(scale.update(false));
+  CHECK(scale.scale == 32768);
+  int overflows = 0;
+  while (scale.update(true)) REQUIRE(++overflows < 100);
+  CHECK(scale.scale == checkpoint::LossScale::kSmallest);
+  scale.scale = checkpoint::LossScale::kLargest;
+  for (int i = 0; i < 2 * checkpoint::LossScale::kGrowAfter; ++i) scale.update(false);
+  CHECK(scale.scale == checkpoint::LossScale::kLargest);
+}
+
+TEST_CASE("units to run again: all, every so many, or by name") {
+  ModelSpec model;
+  for (const char* name : {"a", "b", "c", "d"}) {
+    model.units.emplace_back();
+    model.units.back().name = name;
+  }
+  recipe::RunPlan plan;
+  CHECK(economies_of(plan, model).recompute.empty());
+  CHECK_FALSE(economies_of(plan, model).autocast);
+  plan.precision = "bf16";
+  CHECK(economies_of(plan, model).autocast == at::kBFloat16);
+  plan.train.recompute_every = 1;
+  CHECK(economies_of(plan, model).recompute == std::vector<bool>{true, true, true, true});
+  plan.train.recompute_every = 3;
+  CHECK(economies_of(plan, model).recompute == std::vector<bool>{true, false, false, true});
+  plan.train.recompute_every = 0;
+  plan.train.recompute_units = {"c"};
+  CHECK(economies_of(plan, model).recompute == std::vector<bool>{false, false, true, false});
+  plan.train.recompute_units = {"c", "e"};
+  CHECK_THROWS_WITH(economies_of(plan, model),
+                    Catch::Contains("no unit 'e'") && Catch::Contains("a, b, c, d"));
 }
