@@ -50,6 +50,17 @@ struct Candidate {
   bool recompute = false;  ///< with activation checkpointing of all units
 };
 
+void add_offloaded(std::vector<Candidate>& out) {
+  out.push_back(
+      {"zero1", "zero1 offload", "strategy={\"zero1\", offload_optimizer = true}", false});
+  out.push_back(
+      {"zero2", "zero2 offload", "strategy={\"zero2\", offload_optimizer = true}", false});
+  out.push_back({"zero3", "zero3 offload",
+                 "strategy={\"zero3\", resident_parameters = 0, offload_optimizer = true, "
+                 "offload_parameters = true}",
+                 false});
+}
+
 std::vector<Candidate> candidates(const recipe::RunPlan& base, const ProveArguments& arguments) {
   const std::int64_t world = arguments.world;
   std::vector<Candidate> out = {
@@ -61,6 +72,7 @@ std::vector<Candidate> candidates(const recipe::RunPlan& base, const ProveArgume
       {"zero2", "zero2", "strategy=zero2", false},
       // Also small units are gathered.
       {"zero3", "zero3", "strategy={\"zero3\", resident_parameters = 0}", false}};
+  if (!arguments.quick) add_offloaded(out);
   const auto own = std::ranges::find(out, base.strategy.id, &Candidate::id);
   if (own == out.end()) {
     out.push_back({base.strategy.id, base.strategy.id, "", false});

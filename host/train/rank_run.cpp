@@ -3,7 +3,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/tanh.h>
 #include <ATen/ops/zeros.h>
-#include <c10/util/Exception.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -18,6 +17,7 @@
 #include "host/plugins/load.h"
 #include "host/recipe/plan.h"
 #include "host/train/clock.h"
+#include "host/train/exceptions.h"
 #include "host/train/job.h"
 #include "host/train/model_check.h"
 #include "host/train/optimizers.h"
@@ -262,17 +262,8 @@ class Verdict {
       interrupted(rank);
     } catch (const Error& error) {
       failed(rank, slot, error);
-    } catch (const c10::OutOfMemoryError& error) {
-      failed(rank, slot,
-             Error(Failure::kDevice,
-                   {.where = who,
-                    .what = "the device has no memory left",
-                    .got = error.what_without_backtrace(),
-                    .fix = "lower train.batch; a larger train.accumulate makes up for it"}));
     } catch (const std::exception& error) {
-      failed(rank, slot,
-             Error(Failure::kRankLost,
-                   {.where = who, .what = "an exception ended the rank", .got = error.what()}));
+      failed(rank, slot, as_error(who, error));
     }
   }
 

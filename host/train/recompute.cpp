@@ -38,7 +38,8 @@ struct Recompute : Function<Recompute> {
       if (!output.defined()) continue;
       rerun->places.push_back(i);
       defined.push_back(output);
-      if (!torch::autograd::isDifferentiableType(output.scalar_type())) indifferent.push_back(output);
+      if (!torch::autograd::isDifferentiableType(output.scalar_type()))
+        indifferent.push_back(output);
     }
     context->mark_non_differentiable(indifferent);
     context->set_materialize_grads(false);

@@ -96,6 +96,9 @@ TEST_CASE("every strategy gives the same bits, whatever the model, optimizer and
   if (optimizer.find("adamw") == std::string::npos) {
     arguments.push_back("--quick");
   } else {
+    for (const char* stage : {"zero1", "zero2", "zero3"}) {
+      expected.insert(std::string(stage) + " offload");
+    }
     const std::set<std::string> once = expected;
     for (const std::string& label : once) expected.insert(label + ", recomputed");
   }
@@ -149,6 +152,16 @@ TEST_CASE("shards that cut parameters are equal too", "[transformer]") {
   const int world = GENERATE(2, 3, 4);
   const Bench bench(kTransformer);
   bench.proved({"model.vocabulary=2000", "model.width=40", "model.feed_forward=150",
+                "strategy={\"zero1\",bucket_mb=0.1}", "--world", std::to_string(world)});
+}
+
+TEST_CASE("16-bit parameters with fp32 masters are equal too", "[transformer]") {
+  const std::string dtype = GENERATE("bf16", "fp16");
+  const int world = GENERATE(2, 4);
+  const int accumulate = GENERATE(1, 3);
+  const Bench bench(kTransformer);
+  bench.proved({"model.dtype=" + dtype, "model.vocabulary=2000", "model.width=40",
+                "train.accumulate=" + std::to_string(accumulate),
                 "strategy={\"zero1\",bucket_mb=0.1}", "--world", std::to_string(world)});
 }
 

@@ -29,6 +29,9 @@ return {
 }
 )";
 
+constexpr const char* kOffloaded =
+    "{\"zero3\",resident_parameters=0,offload_optimizer=true,offload_parameters=true}";
+
 struct Bench {
   TemporaryFolder folder;
   Bench() { std::ofstream(folder / "tiny.lua") << kRecipe; }
@@ -65,8 +68,8 @@ TEST_CASE("any number of ranks gives the same losses, whatever the optimizer") {
   const Arguments settings =
       GENERATE(Arguments{}, Arguments{"optimizer={\"sgd\",lr=1e-2,momentum=0.9,weight_decay=1e-2}"},
                Arguments{"optimizer={\"adamw\",lr=1e-2,weight_decay=1e-1}", "train.clip_norm=0.5"});
-  const std::string strategy =
-      GENERATE("ddp", "dp", "zero1", "zero2", "{\"zero3\",resident_parameters=0}");
+  const std::string strategy = GENERATE(as<std::string>{}, "ddp", "dp", "zero1", "zero2",
+                                        "{\"zero3\",resident_parameters=0}", kOffloaded);
   const auto one = bench.losses_of("one", settings);
   REQUIRE(one.size() == 24);
   for (const int world : {2, 3, 4}) {
@@ -123,8 +126,8 @@ TEST_CASE("a run resumed in the middle of an epoch ends in the same bits") {
   const int world = GENERATE(1, 2);
   const int stop = GENERATE(1, 6, 11);
   const std::string strategy =
-      std::string("strategy=") +
-      GENERATE("ddp", "dp", "zero1", "zero2", "{\"zero3\",resident_parameters=0}");
+      std::string("strategy=") + GENERATE(as<std::string>{}, "ddp", "dp", "zero1", "zero2",
+                                          "{\"zero3\",resident_parameters=0}", kOffloaded);
   bench.losses_of("whole", {ranks(world), strategy});
   bench.losses_of("parts", {ranks(world), strategy, "train.max_steps=" + std::to_string(stop)});
   const Ended ended =
@@ -205,10 +208,19 @@ TEST_CASE("a checkpoint of two ranks goes on with one") {
 
 TEST_CASE("a run goes on under another strategy in the same bits") {
   const Bench bench;
-  const std::string first = GENERATE("ddp", "dp", "{\"single\",virtual_ranks=2}");
-  const std::string second = GENERATE("ddp", "dp", "{\"single\",virtual_ranks=2}");
+  const char* const single = "{\"single\",virtual_ranks=2}";
+  const auto [first, second] =
+      GENERATE_COPY(table<std::string, std::string>({{"ddp", "dp"},
+                                                     {"dp", single},
+                                                     {single, "ddp"},
+                                                     {single, kOffloaded},
+                                                     {"ddp", "zero1"},
+                                                     {"zero1", kOffloaded},
+                                                     {kOffloaded, "zero2"},
+                                                     {"zero2", "ddp"},
+                                                     {kOffloaded, single}}));
   const auto devices = [](const std::string& strategy) {
-    return std::string(strategy.front() == '{' ? "devices=1" : "devices=2");
+    return std::string(strategy.find("single") != std::string::npos ? "devices=1" : "devices=2");
   };
   const Arguments exact{"train.epochs=2", "numerics=exact"};
   Arguments whole = exact, parts = exact;

@@ -2,6 +2,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/abs.h>
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros_like.h>
@@ -11,10 +12,13 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
+#include <new>
+#include <stdexcept>
 #include <thread>
 
 #include "host/checkpoint/loss_scale.h"
 #include "host/train/economies.h"
+#include "host/train/exceptions.h"
 #include "host/train/job.h"
 #include "host/train/model_check.h"
 #include "host/train/optimizers.h"
@@ -28,6 +32,7 @@ namespace {
 
 using namespace trainhost;
 using namespace trainhost::train;
+using Catch::Matchers::Contains;
 
 recipe::OptimizerPlan plan_of(const std::string& name) {
   recipe::OptimizerPlan plan;
@@ -287,6 +292,26 @@ TEST_CASE("a job that nobody knows is refused") {
   environment.job = "prove";
   environment.job_file = "/dev/null";
   CHECK_THROWS_AS(Job::from(environment), Error);
+}
+
+TEST_CASE("memory that ran out is told from other exceptions") {
+  const auto error_of = [](const auto& act) {
+    try {
+      act();
+    } catch (const std::exception& exception) {
+      return as_error("here", exception);
+    }
+    throw std::logic_error("no exception");
+  };
+  const Error starved =
+      error_of([] { at::empty({std::int64_t{1} << 56}, at::TensorOptions(at::kByte)); });
+  CHECK(starved.failure() == Failure::kDevice);
+  CHECK_THAT(starved.what(), Contains("here: the device has no memory left"));
+  CHECK(starved.text().got.find("frame #") == std::string::npos);
+  CHECK(error_of([] { throw std::bad_alloc(); }).failure() == Failure::kDevice);
+  const Error other = error_of([] { throw std::runtime_error("a reason"); });
+  CHECK(other.failure() == Failure::kRankLost);
+  CHECK_THAT(other.what(), Contains("a reason"));
 }
 
 TEST_CASE("a loss scale halves at an overflow and doubles after many steps without") {
