@@ -261,11 +261,19 @@ Probed CostQueries::probe_world(std::int64_t ranks) const {
     out.objectives.push_back(probed_objective(said, objective.name));
   }
   out.bytes_per_second = rate_of(said);
+  std::int64_t before = 0;
   for (const Json& rank : said) {
-    out.base_bytes = std::max(out.base_bytes, rank.at("pss_before").get<std::int64_t>());
+    before += rank.at("pss_before").get<std::int64_t>();
+    // What was freed stays with the process, so in the end it has what it had at most.
+    std::int64_t tensors = 0;
+    for (const Json& run : rank.at("runs")) {
+      tensors = std::max(tensors, run.at("peak_bytes").get<std::int64_t>());
+    }
+    out.base_bytes = std::max({out.base_bytes, rank.at("pss_before").get<std::int64_t>(),
+                               rank.at("pss_after").get<std::int64_t>() - tensors});
   }
   out.free_bytes = said.front().at("device_free").get<std::int64_t>();
-  if (out.free_bytes >= 0) out.free_bytes += ranks * out.base_bytes;
+  if (out.free_bytes >= 0) out.free_bytes += before;
   return out;
 }
 

@@ -125,7 +125,7 @@ std::string predictions_text(const Costs& costs) {
   }
   std::string out = "predicted from a probe on this machine: MiB, milliseconds\n" + table(rows);
   for (const auto& [ranks, probed] : costs.probed) {
-    out += fmt::format("  {} {} alone: a process takes {} MiB before the model, {} MiB are free",
+    out += fmt::format("  {} {} alone: a process takes {} MiB besides its tensors, {} MiB are free",
                        ranks, ranks == 1 ? "rank" : "ranks", mebibytes(probed.base_bytes),
                        mebibytes(probed.free_bytes));
     if (probed.bytes_per_second > 0) {

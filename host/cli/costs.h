@@ -47,7 +47,7 @@ struct Probed {
   std::int64_t ranks = 1;
   std::vector<Objective> objectives;
   double bytes_per_second = 0;  ///< of what a rank sends, with the others at it too; 0: one rank
-  std::int64_t base_bytes = 0;  ///< of a process before it holds the model
+  std::int64_t base_bytes = 0;  ///< of a process besides its tensors
   std::int64_t free_bytes = 0;  ///< on the machine, with these processes gone
 };
 

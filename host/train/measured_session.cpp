@@ -6,6 +6,7 @@ namespace trainhost::train {
 
 void MeasuredSession::begin_step(int objective, int micro_batches) {
   memory_.reset_peak();
+  held_ = memory_.current();
   sent_before_ = sent_.strategy();
   begun_ = now();
   inner_.begin_step(objective, micro_batches);
@@ -20,6 +21,7 @@ StepResult MeasuredSession::step(const StepRequest& request) {
   step.compute_seconds = computed - begun_;
   step.update_seconds = end - computed;
   step.step_seconds = end - (ended_ > 0 ? ended_ : begun_);
+  step.held_bytes = held_;
   step.peak_bytes = memory_.peak();
   step.sent_bytes = sent_.strategy() - sent_before_;
   ended_ = end;

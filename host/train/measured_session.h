@@ -15,9 +15,10 @@ namespace trainhost::train {
 
 struct MeasuredStep {
   int objective = 0;
-  double compute_seconds = 0;  ///< micro-batches, forward and backward, with what hides there
-  double update_seconds = 0;   ///< the rest of the reduction, and the optimizer
-  double step_seconds = 0;     ///< from the end of the step before
+  double compute_seconds = 0;   ///< micro-batches, forward and backward, with what hides there
+  double update_seconds = 0;    ///< the rest of the reduction, and the optimizer
+  double step_seconds = 0;      ///< from the end of the step before
+  std::int64_t held_bytes = 0;  ///< before it
   std::int64_t peak_bytes = 0;
   std::int64_t sent_bytes = 0;
 };
@@ -54,7 +55,7 @@ class MeasuredSession : public StrategySession {
   MemoryCounter& memory_;
   std::vector<MeasuredStep> steps_;
   double begun_ = 0, ended_ = 0;
-  std::int64_t sent_before_ = 0;
+  std::int64_t sent_before_ = 0, held_ = 0;
 };
 
 }  // namespace trainhost::train

@@ -2,6 +2,7 @@
 
 #include <c10/core/CPUAllocator.h>
 
+#include <cstddef>
 #include <fstream>
 #include <limits>
 #include <memory>
@@ -14,25 +15,22 @@ namespace {
 /// Over the default priority 0: nobody replaces it by accident.
 constexpr std::uint8_t kPriority = 100;
 
-/// One piece of memory that counts until it is freed.
-class Counted {
- public:
-  Counted(c10::DataPtr memory, std::int64_t bytes, MemoryCounter& counter)
-      : memory_(std::move(memory)), bytes_(bytes), counter_(counter) {
-    counter_.add(bytes_);
-  }
-  ~Counted() { counter_.remove(bytes_); }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-
- private:
-  const c10::DataPtr memory_;
-  const std::int64_t bytes_;
-  MemoryCounter& counter_;
+/// Stands before the bytes that are handed out: LibTorch wants to free by their address alone.
+struct Header {
+  c10::DataPtr memory;
+  std::int64_t bytes;
+  MemoryCounter& counter;
 };
+/// Of what LibTorch's own allocator gives, and kept by what stands behind the header.
+constexpr std::size_t kAlignment = 64;
+static_assert(sizeof(Header) <= kAlignment);
 
-void free_counted(void* context) {
-  const std::unique_ptr<Counted> freed(static_cast<Counted*>(context));
+void free_counted(void* data) {
+  if (data == nullptr) return;
+  auto* header = reinterpret_cast<Header*>(static_cast<std::byte*>(data) - kAlignment);
+  header->counter.remove(header->bytes);
+  const c10::DataPtr memory = std::move(header->memory);  // freed at the end
+  std::destroy_at(header);
 }
 
 class CountingAllocator : public c10::Allocator {
@@ -40,13 +38,16 @@ class CountingAllocator : public c10::Allocator {
   explicit CountingAllocator(c10::Allocator& inner) : inner_(inner) {}
 
   c10::DataPtr allocate(std::size_t bytes) override {
-    c10::DataPtr memory = inner_.allocate(bytes);
-    void* const data = memory.get();
-    const c10::Device device = memory.device();
+    if (bytes == 0) return {nullptr, nullptr, &free_counted, c10::Device(c10::kCPU)};
+    c10::DataPtr memory = inner_.allocate(bytes + kAlignment);
+    auto* const begin = static_cast<std::byte*>(memory.get());
     const auto count = static_cast<std::int64_t>(bytes);
-    auto counted = std::make_unique<Counted>(std::move(memory), count, counter_);
-    return {data, counted.release(), &free_counted, device};
+    std::construct_at(reinterpret_cast<Header*>(begin), std::move(memory), count, counter_);
+    counter_.add(count);
+    void* const data = begin + kAlignment;
+    return {data, data, &free_counted, c10::Device(c10::kCPU)};
   }
+  c10::DeleterFnPtr raw_deleter() const override { return &free_counted; }
   void copy_data(void* to, const void* from, std::size_t bytes) const override {
     default_copy_data(to, from, bytes);
   }

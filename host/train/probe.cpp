@@ -29,7 +29,8 @@ double median_of(const std::vector<MeasuredStep>& steps, Value MeasuredStep::*va
 /// One session and the runs that are made with it.
 class Runs {
  public:
-  Runs(const ProbeParts& parts, Communicator& communicator, Numerics numerics, Json& out)
+  Runs(const ProbeParts& parts, const recipe::RunPlan& plan, Communicator& communicator,
+       Numerics numerics, Json& out)
       : parts_(parts),
         numerics_(numerics),
         out_(out),
@@ -39,40 +40,42 @@ class Runs {
             {parts.host, parts.spec, parts.objectives, parts.device, communicator_, parts.optimizer,
              numerics, [this](const std::string& name) { return counting(name); }})),
         session_(*attached_, sent_, parts.memory),
-        rank_(parts.model.make_rank(communicator.rank(), communicator.world())) {}
+        rank_(parts.model.make_rank(communicator.rank(), communicator.world())) {
+    // Each objective's states are to exist before any is measured.
+    if (parts.objectives.size() > 1) train(plan, 1);
+  }
 
-  void run(const recipe::RunPlan& plan) {
-    parts_.communicator.barrier(Traffic::kHost);
-    Trainer trainer({plan,
-                     parts_.host,
-                     parts_.model,
-                     parts_.spec,
-                     parts_.objectives,
-                     *rank_,
-                     parts_.device,
-                     communicator_,
-                     session_,
-                     {},
-                     parts_.job.warmup + parts_.job.steps + kUnmeasuredAfter});
-    trainer.try_out();
-    const std::vector<MeasuredStep> steps = session_.take();
-    for (std::size_t o = 0; o < parts_.objectives.size(); ++o) report(plan, steps, o);
+  void run(const recipe::RunPlan& plan, const Job::Probe& steps) {
+    train(plan, steps.warmup + steps.steps + kUnmeasuredAfter);
+    const std::vector<MeasuredStep> measured = session_.take();
+    for (std::size_t o = 0; o < parts_.objectives.size(); ++o) {
+      report(plan, steps.warmup, measured, o);
+    }
   }
 
  private:
+  void train(const recipe::RunPlan& plan, std::int64_t steps) {
+    session_.take();
+    parts_.communicator.barrier(Traffic::kHost);
+    Trainer trainer({plan, parts_.host, parts_.model, parts_.spec, parts_.objectives, *rank_,
+                     parts_.device, communicator_, session_, std::string(), steps});
+    trainer.try_out();
+  }
+
   std::unique_ptr<Communicator> counting(const std::string& name) {
     return std::make_unique<CountingCommunicator>(parts_.make_communicator(name), sent_,
                                                   parts_.memory);
   }
 
-  void report(const recipe::RunPlan& plan, const std::vector<MeasuredStep>& all, std::size_t o) {
+  void report(const recipe::RunPlan& plan, std::int64_t warmup,
+              const std::vector<MeasuredStep>& all, std::size_t o) {
     std::vector<MeasuredStep> steps;
     std::ranges::copy_if(all, std::back_inserter(steps), [&](const MeasuredStep& step) {
       return step.objective == static_cast<int>(o);
     });
     if (steps.empty()) return;
     // Little data has few steps.
-    const auto first = std::min<std::ptrdiff_t>(parts_.job.warmup, std::ssize(steps) - 1);
+    const auto first = std::min<std::ptrdiff_t>(warmup, std::ssize(steps) - 1);
     steps.erase(steps.begin(), steps.begin() + first);
     if (steps.size() > 1) steps.pop_back();
     Json& run = out_.emplace_back();
@@ -84,7 +87,8 @@ class Runs {
     run["compute_seconds"] = median_of(steps, &MeasuredStep::compute_seconds);
     run["update_seconds"] = median_of(steps, &MeasuredStep::update_seconds);
     run["step_seconds"] = median_of(steps, &MeasuredStep::step_seconds);
-    run["held_bytes"] = parts_.memory.current() - counted_bytes_;
+    run["held_bytes"] =
+        median_of(steps, &MeasuredStep::held_bytes) - static_cast<double>(counted_bytes_);
     run["peak_bytes"] =
         std::ranges::max_element(steps, {}, &MeasuredStep::peak_bytes)->peak_bytes - counted_bytes_;
     run["sent_bytes"] = median_of(steps, &MeasuredStep::sent_bytes);
@@ -128,8 +132,10 @@ Json runs_alone(const ProbeParts& parts) {
   Json out = Json::array();
   for (const Numerics numerics : {Numerics::kExact, Numerics::kFast}) {
     const auto communicator = parts.communicator_alone();
-    Runs runs(parts, *communicator, numerics, out);
-    for (const std::int64_t divisor : {2, 1}) runs.run(plan_alone(parts.plan, divisor));
+    Runs runs(parts, plan_alone(parts.plan, 1), *communicator, numerics, out);
+    Job::Probe steps = parts.job;
+    if (numerics == Numerics::kExact) steps.warmup = steps.steps = 1;
+    for (const std::int64_t divisor : {2, 1}) runs.run(plan_alone(parts.plan, divisor), steps);
   }
   return out;
 }
@@ -137,7 +143,7 @@ Json runs_alone(const ProbeParts& parts) {
 Json runs_together(const ProbeParts& parts) {
   Json out = Json::array();
   const auto numerics = parts.plan.numerics == "exact" ? Numerics::kExact : Numerics::kFast;
-  Runs(parts, parts.communicator, numerics, out).run(parts.plan);
+  Runs(parts, parts.plan, parts.communicator, numerics, out).run(parts.plan, parts.job);
   return out;
 }
 
