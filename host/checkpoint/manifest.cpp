@@ -77,12 +77,21 @@ ordered_json write(const std::vector<Piece>& pieces) {
   return out;
 }
 
+ordered_json write(const std::vector<LossScale>& scales) {
+  ordered_json out = ordered_json::array();
+  for (const LossScale& scale : scales) {
+    out.push_back({{"scale", scale.scale}, {"good_steps", scale.good_steps}});
+  }
+  return out;
+}
+
 ordered_json write(const Position& at) {
   return {{"epoch", at.epoch},
           {"objective", at.objective},
           {"step", at.step},
           {"global_steps", at.global_steps},
           {"effective_batches", at.effective_batches},
+          {"loss_scales", write(at.loss_scales)},
           {"has_best", at.has_best},
           {"best", real(at.best)},
           {"best_epoch", at.best_epoch},
@@ -141,6 +150,18 @@ std::vector<Piece> read_pieces(const json& list) {
   return pieces;
 }
 
+std::vector<LossScale> read_loss_scales(const json& list) {
+  require(list.is_array(), "'loss_scales' is no list");
+  std::vector<LossScale> scales;
+  for (const json& value : list) {
+    const LossScale scale{real(value.at("scale")), count(value.at("good_steps"))};
+    require(scale.scale >= LossScale::kSmallest && scale.scale <= LossScale::kLargest,
+            "a loss scale out of range: " + value.dump());
+    scales.push_back(scale);
+  }
+  return scales;
+}
+
 Position read_position(const json& value) {
   Position at;
   at.epoch = count(value.at("epoch"));
@@ -148,6 +169,8 @@ Position read_position(const json& value) {
   at.step = count(value.at("step"));
   at.global_steps = counts(value.at("global_steps"));
   at.effective_batches = counts(value.at("effective_batches"));
+  // Checkpoints from before there was loss scaling have none.
+  if (value.contains("loss_scales")) at.loss_scales = read_loss_scales(value.at("loss_scales"));
   at.has_best = value.at("has_best").get<bool>();
   at.best = real(value.at("best"));
   at.best_epoch = count(value.at("best_epoch"), -1);

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "host/checkpoint/loss_scale.h"
+
 namespace trainhost::checkpoint {
 
 /// All that is not in tensors. The meaning is the trainer's.
@@ -18,6 +20,7 @@ struct Position {
   std::vector<std::int64_t> global_steps;  ///< for each objective
   /// For each objective, the rows of a step: what `step` counts in.
   std::vector<std::int64_t> effective_batches;
+  std::vector<LossScale> loss_scales;  ///< for each objective; none without loss scaling
   // Early stopping and the best evaluation so far.
   bool has_best = false;
   double best = 0;

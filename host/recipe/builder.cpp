@@ -84,6 +84,7 @@ Built Builder::build(Value raw, const std::vector<Override>& overrides) {
   }
   choose(*raw.find("strategy"), Kind::kStrategy, built_.plan.strategy);
   check_data(raw, model);
+  check_recompute(checked);
   problems_.throw_if_any(file_);
 
   fill(checked);
@@ -287,6 +288,33 @@ void Builder::check_devices(const Value& raw) {
   out.count = count < 0 ? 0 : count;
 }
 
+/// "all", a number, or names of units, which only the model knows.
+void Builder::check_recompute(const Value& checked) {
+  const Value* train = checked.find("train");
+  const Value* value = train == nullptr ? nullptr : train->find("activation_checkpointing");
+  if (value == nullptr || value->is_nil()) return;
+  TrainPlan& train_plan = built_.plan.train;
+  const auto* every = std::get_if<std::int64_t>(&value->data);
+  const auto* word = std::get_if<std::string>(&value->data);
+  const auto* list = std::get_if<List>(&value->data);
+  if (every != nullptr && *every >= 1) {
+    train_plan.recompute_every = *every;
+  } else if (word != nullptr && (*word == "all" || *word == "none")) {
+    train_plan.recompute_every = *word == "all" ? 1 : 0;
+  } else if (list != nullptr && std::ranges::all_of(*list, [](const Value& unit) {
+               return std::holds_alternative<std::string>(unit.data);
+             })) {
+    for (const Value& unit : *list) {
+      train_plan.recompute_units.push_back(std::get<std::string>(unit.data));
+    }
+  } else {
+    problems_.add(value->position,
+                  "train.activation_checkpointing must be \"all\", \"none\", a number k from 1 on "
+                  "(every k-th unit) or a list of units, not " +
+                      value_in_words(*value));
+  }
+}
+
 void Builder::fill(const Value& checked) {
   const Options top(checked, "");
   RunPlan& plan = built_.plan;
@@ -324,7 +352,10 @@ void Builder::fill(const Value& checked) {
                 .checkpoint_every = t.integer("checkpoint_every"),
                 .keep_checkpoints = t.integer("keep_checkpoints"),
                 .timeout = t.real("timeout"),
-                .threads = t.integer("threads")};
+                .threads = t.integer("threads"),
+                .recompute_every = plan.train.recompute_every,
+                .recompute_units = plan.train.recompute_units,
+                .gradient_dtype = t.text("gradient_dtype")};
 
   const Options s = top.table("scaling");
   plan.scaling.base_batch =

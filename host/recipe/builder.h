@@ -37,6 +37,7 @@ class Builder {
   void check_devices(const Value& raw);
   void check_kind(const std::string& kind, const SourcePosition& at);
   void check_name(const Value& checked);
+  void check_recompute(const Value& checked);
   void fill(const Value& checked);
   void add_objectives(const Value& checked, const plugins::PluginInfo& model);
 

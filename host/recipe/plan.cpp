@@ -227,6 +227,9 @@ void visit(Visitor& v, Part& p) {
   v.integer("keep_checkpoints", p.keep_checkpoints, 1, kMaxInt);
   v.real("timeout", p.timeout, 0, kMaxReal);
   v.integer("threads", p.threads, 0, kMaxInt);
+  v.integer("recompute_every", p.recompute_every, 0, kMaxInt);
+  v.texts("recompute_units", p.recompute_units);
+  v.text("gradient_dtype", p.gradient_dtype, {"fp32", "bf16", "fp16"});
 }
 
 template <class Visitor, Is<ScalingPlan> Part>

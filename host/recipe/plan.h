@@ -60,6 +60,11 @@ struct TrainPlan {
   std::int64_t keep_checkpoints = 2;
   double timeout = 30;       ///< seconds a collective may wait
   std::int64_t threads = 0;  ///< a rank's; 0: cores / ranks
+  /// Activation checkpointing: every so many-th unit, from the first on, runs again in backward; or
+  /// the units of these names. 0 and none: off.
+  std::int64_t recompute_every = 0;
+  std::vector<std::string> recompute_units;
+  std::string gradient_dtype = "fp32";  ///< in which gradients travel: "fp32", "bf16", "fp16"
 };
 
 /// The rules as chosen; "function" is one of the recipe's own.

@@ -61,7 +61,11 @@ constexpr const char* kRecipe = R"([
     {"name": "timeout", "type": "number", "default": 30, "exclusive_min": 0, "max": 86400,
      "help": "seconds a collective may wait"},
     {"name": "threads", "type": "int", "default": 0, "min": 0, "max": 4096,
-     "help": "of a rank; 0: cores / ranks"}]},
+     "help": "of a rank; 0: cores / ranks"},
+    {"name": "activation_checkpointing", "type": "any", "optional": true,
+     "help": "units that run again in backward instead of keeping their values: \"all\", a number k (every k-th unit), or { names of units }"},
+    {"name": "gradient_dtype", "type": "string", "default": "fp32",
+     "one_of": ["fp32", "bf16", "fp16"], "help": "in which gradients travel between ranks"}]},
   {"name": "scaling", "type": "table", "help": "what changes with the world", "options": [
     {"name": "base_batch", "type": "int", "optional": true, "min": 1, "max": 1099511627776,
      "help": "the effective batch that optimizer.lr was tuned at; default: train.batch"},

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "host/plugins/load.h"
+#include "host/train/economies.h"
 #include "host/train/model_check.h"
 #include "host/train/optimizers.h"
 #include "trainhost/error.h"
@@ -48,7 +49,8 @@ ClaimsRequest claims_request(const recipe::RunPlan& plan, const ModelSpec& model
           .optimizer = optimizer,
           .world = static_cast<int>(plan.ranks),
           .micro_batches = static_cast<int>(plan.train.accumulate),
-          .numerics = plan.numerics == "exact" ? Numerics::kExact : Numerics::kFast};
+          .numerics = plan.numerics == "exact" ? Numerics::kExact : Numerics::kFast,
+          .gradient_dtype = sixteen_bits(plan.train.gradient_dtype)};
 }
 
 std::string describe_claims(const std::vector<recipe::RunPlan>& plans, const Model& model,

@@ -3,15 +3,18 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/full_like.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include "host/train/recompute.h"
 #include "trainhost/error.h"
 
 namespace trainhost::train {
 
-void RankExecution::begin_micro_batch(bool last_batch) {
+void RankExecution::begin_micro_batch(bool last_batch, double loss_scale) {
   training_ = true;
+  loss_scale_ = loss_scale;
   last_batch_ = last_batch;
   reduced_ = false;
   collectives_.forget();
@@ -27,10 +30,45 @@ Tensors RankExecution::run(int unit, const UnitFunction& function, const Tensors
   // A model may train without a graph for a while (GradCache's first pass): then no backward will
   // come through this unit, and the strategy is to know.
   const bool graph = training_ && c10::GradMode::is_enabled();
-  const StrategySession::Lent lent = session_.before_unit(unit, graph);
-  at::AutoGradMode grad(graph);
+  if (!graph) return run_as(Pass::kNoGraph, unit, function, inputs);
+  const bool again = !economies_.recompute.empty() && economies_.recompute[unit];
+  return again ? run_to_recompute(unit, function, inputs)
+               : run_as(Pass::kGraph, unit, function, inputs);
+}
+
+Tensors RankExecution::run_as(Pass pass, int unit, const UnitFunction& function,
+                              const Tensors& inputs) {
+  const StrategySession::Lent lent = session_.before_unit(unit, pass);
+  const Autocast precision = autocast();
+  at::AutoGradMode grad(pass == Pass::kGraph || pass == Pass::kAgain);
   Tensors outputs = function(UnitTensors(lent.parameters, lent.buffers, lent.borrowed), inputs);
-  return session_.after_unit(unit, std::move(outputs), graph);
+  return session_.after_unit(unit, std::move(outputs), pass);
+}
+
+/// What the strategy does to the outputs is to happen in backward before the unit runs again.
+Tensors RankExecution::run_to_recompute(int unit, const UnitFunction& function,
+                                        const Tensors& inputs) {
+  const StrategySession::Lent lent = session_.before_unit(unit, Pass::kFirst);
+  Tensors outputs = recomputed(
+      inputs,
+      [&](const Tensors& given) {
+        const Autocast precision = autocast();
+        return function(UnitTensors(lent.parameters, lent.buffers, lent.borrowed), given);
+      },
+      [this, unit, function](const Tensors& given) {
+        return run_as(Pass::kAgain, unit, function, given);
+      });
+  return session_.after_unit(unit, std::move(outputs), Pass::kFirst);
+}
+
+Tensors RankExecution::seeds(const Tensors& outputs, const Tensors& gradients) const {
+  if (loss_scale_ == 1) return gradients;
+  Tensors scaled = gradients;
+  scaled.resize(outputs.size());
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (!scaled[i].defined()) scaled[i] = at::full_like(outputs[i], loss_scale_);
+  }
+  return scaled;
 }
 
 void RankExecution::backward(const Tensors& outputs, const Tensors& gradients, bool last) {
@@ -44,7 +82,10 @@ void RankExecution::backward(const Tensors& outputs, const Tensors& gradients, b
                                    : Backward::kLastOfBatch;
   session_.before_backward(which);
   if (collectives_.outstanding()) session_.hold(true);
-  if (!outputs.empty()) torch::autograd::backward(outputs, gradients);
+  if (!outputs.empty()) {
+    const Autocast none(device_.type(), {});
+    torch::autograd::backward(outputs, seeds(outputs, gradients));
+  }
   if (collectives_.outstanding()) session_.hold(false);
   session_.after_backward(which);
   reduced_ = last;

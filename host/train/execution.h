@@ -5,8 +5,11 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
+#include "host/train/autocast.h"
 #include "host/train/collectives.h"
+#include "host/train/economies.h"
 #include "trainhost/communicator.h"
 #include "trainhost/execution.h"
 #include "trainhost/strategy.h"
@@ -16,15 +19,19 @@ namespace trainhost::train {
 class RankExecution : public Execution {
  public:
   RankExecution(StrategySession& session, Communicator& communicator, at::Device device,
-                std::uint64_t seed)
+                std::uint64_t seed, Economies economies = {})
       : session_(session),
         communicator_(communicator),
         device_(device),
         seed_(seed),
+        economies_(std::move(economies)),
         collectives_(communicator, [this] { session_.hold(false); }) {}
 
-  /// With gradients; `last_batch`: the last micro-batch of the optimizer step.
-  void begin_micro_batch(bool last_batch);
+  /// With gradients, multiplied by `loss_scale`; `last_batch`: the last micro-batch of the
+  /// optimizer step.
+  void begin_micro_batch(bool last_batch, double loss_scale = 1);
+  /// For what a loss computes outside of units.
+  Autocast autocast() const { return {device_.type(), economies_.autocast}; }
   /// Makes sure that backward was called with `last`: a loss that has done its own is left alone.
   void finish_micro_batch(const at::Tensor& loss_sum);
   /// Without gradients.
@@ -44,15 +51,21 @@ class RankExecution : public Execution {
   Random random(std::string_view stream) const override { return Random(seed_, stream); }
 
  private:
+  Tensors run_as(Pass pass, int unit, const UnitFunction& function, const Tensors& inputs);
+  Tensors run_to_recompute(int unit, const UnitFunction& function, const Tensors& inputs);
+  Tensors seeds(const Tensors& outputs, const Tensors& gradients) const;
+
   // Constant after construction.
   StrategySession& session_;
   Communicator& communicator_;
   const at::Device device_;
   const std::uint64_t seed_;
+  const Economies economies_;
 
   ModelCollectives collectives_;
   bool training_ = false;
   bool last_batch_ = false;
+  double loss_scale_ = 1;
   bool reduced_ = false;  // backward was called with `last` in this micro-batch
 };
 

@@ -31,9 +31,9 @@ class MeasuredSession : public StrategySession {
   /// Since the last call.
   std::vector<MeasuredStep> take() { return std::exchange(steps_, {}); }
 
-  Lent before_unit(int unit, bool graph) override { return inner_.before_unit(unit, graph); }
-  Tensors after_unit(int unit, Tensors outputs, bool graph) override {
-    return inner_.after_unit(unit, std::move(outputs), graph);
+  Lent before_unit(int unit, Pass pass) override { return inner_.before_unit(unit, pass); }
+  Tensors after_unit(int unit, Tensors outputs, Pass pass) override {
+    return inner_.after_unit(unit, std::move(outputs), pass);
   }
   void begin_step(int objective, int micro_batches) override;
   void read_rows(std::span<const RowRead> rows) override { inner_.read_rows(rows); }

@@ -7,6 +7,7 @@
 #include "host/train/clock.h"
 #include "host/train/collective_rates.h"
 #include "host/train/counting_communicator.h"
+#include "host/train/economies.h"
 #include "host/train/measured_session.h"
 #include "host/train/trainer.h"
 
@@ -38,7 +39,8 @@ class Runs {
         communicator_(communicator, sent_, parts.memory),
         attached_(parts.strategy.attach(
             {parts.host, parts.spec, parts.objectives, parts.device, communicator_, parts.optimizer,
-             numerics, [this](const std::string& name) { return counting(name); }})),
+             numerics, sixteen_bits(parts.plan.train.gradient_dtype),
+             [this](const std::string& name) { return counting(name); }})),
         session_(*attached_, sent_, parts.memory),
         rank_(parts.model.make_rank(communicator.rank(), communicator.world())) {
     // Each objective's states are to exist before any is measured.
@@ -58,7 +60,8 @@ class Runs {
     session_.take();
     parts_.communicator.barrier(Traffic::kHost);
     Trainer trainer({plan, parts_.host, parts_.model, parts_.spec, parts_.objectives, *rank_,
-                     parts_.device, communicator_, session_, std::string(), steps});
+                     parts_.device, communicator_, session_, std::string(), steps,
+                     economies_of(plan, parts_.spec)});
     trainer.try_out();
   }
 

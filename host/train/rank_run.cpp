@@ -236,7 +236,8 @@ void run_rank(Process& process, int local, Communicator& communicator) {
   }
   const auto numerics = process.plan.numerics == "exact" ? Numerics::kExact : Numerics::kFast;
   const auto attached = process.strategy->attach(
-      {host, process.spec, process.objectives, session, communicator, *optimizer, numerics, group});
+      {host, process.spec, process.objectives, session, communicator, *optimizer, numerics,
+       sixteen_bits(process.plan.train.gradient_dtype), group});
   const auto rank = process.model->make_rank(communicator.rank(), communicator.world());
   if (host.rank() == 0) host.events().phase_end("start", now() - making);
 
@@ -246,8 +247,8 @@ void run_rank(Process& process, int local, Communicator& communicator) {
     return;
   }
   Trainer trainer({process.plan, host, *process.model, process.spec, process.objectives, *rank,
-                   session, communicator, *attached, process.run_directory,
-                   process.job.prove_steps});
+                   session, communicator, *attached, process.run_directory, process.job.prove_steps,
+                   economies_of(process.plan, process.spec)});
   if (!process.environment.resume.empty()) trainer.resume(process.environment.resume);
   if (process.job.kind == Job::Kind::kProve) {
     trainer.prove();

@@ -11,10 +11,19 @@
 #include "trainhost/error.h"
 
 namespace trainhost::train {
+namespace {
+
+/// fp16 needs it, in computation and on the way between ranks; bf16 has the range of fp32.
+bool scales_losses(const recipe::RunPlan& plan) {
+  return plan.precision == "fp16" || plan.train.gradient_dtype == "fp16";
+}
+
+}  // namespace
+
 Trainer::Trainer(const Parts& parts)
     : parts_(parts),
       execution_(parts.session, parts.communicator, parts.device.device(),
-                 static_cast<std::uint64_t>(parts.plan.train.seed)) {
+                 static_cast<std::uint64_t>(parts.plan.train.seed), parts.economies) {
   for (std::size_t o = 0; o < parts.objectives.size(); ++o) {
     Objective& objective = objectives_.emplace_back();
     objective.name = parts.objectives[o].name;
@@ -28,6 +37,7 @@ Trainer::Trainer(const Parts& parts)
   for (const Objective& objective : objectives_) {
     position_.effective_batches.push_back(objective.plan->effective_batch);
   }
+  if (scales_losses(parts.plan)) position_.loss_scales.resize(objectives_.size());
 }
 
 void Trainer::resume(const std::string& folder) {
@@ -60,6 +70,7 @@ void Trainer::take_position(const checkpoint::Position& loaded, const std::strin
                                  .got = std::to_string(loaded.global_steps.size())});
   }
   position_.effective_batches = batches;
+  position_.loss_scales.resize(scales_losses(parts_.plan) ? objectives_.size() : 0);
   if (loaded.objective < count && loaded.step > 0) {
     // Steps are counted in batches. Rounded down: some rows come twice rather than never.
     const std::int64_t rows = loaded.step * loaded.effective_batches[loaded.objective];
@@ -248,9 +259,16 @@ std::string Trainer::place(int objective, std::int64_t step, std::int64_t steps)
          std::to_string(steps);
 }
 
+Loss Trainer::loss_of(int objective, const Batch& batch) {
+  const Autocast precision = execution_.autocast();
+  return parts_.rank.loss(objective, batch, execution_);
+}
+
 Trainer::StepTotals Trainer::run_micro_batches(int objective) {
   StepTotals totals;
   const auto micro_batches = static_cast<int>(parts_.plan.train.accumulate);
+  const double loss_scale =
+      position_.loss_scales.empty() ? 1 : position_.loss_scales[objective].scale;
   parts_.session.begin_step(objective, micro_batches);
   for (int m = 0; m < micro_batches; ++m) {
     Batch batch = prefetcher_->next();
@@ -259,8 +277,8 @@ Trainer::StepTotals Trainer::run_micro_batches(int objective) {
         tensor = tensor.to(parts_.device.device(), /*non_blocking=*/true);
     }
     if (!batch.row_reads.empty()) parts_.session.read_rows(batch.row_reads);
-    execution_.begin_micro_batch(m + 1 == micro_batches);
-    const Loss loss = parts_.rank.loss(objective, batch, execution_);
+    execution_.begin_micro_batch(m + 1 == micro_batches, loss_scale);
+    const Loss loss = loss_of(objective, batch);
     execution_.finish_micro_batch(loss.sum);
     if (loss.sum.defined()) totals.loss_sum += loss.sum.detach().item<double>();
     totals.weight += loss.weight;
@@ -280,7 +298,8 @@ void Trainer::run_step(int objective, std::int64_t step, std::int64_t steps) {
   const Objective& current = objectives_[objective];
   parts_.host.doing(place(objective, step, steps));
   const StepTotals totals = run_micro_batches(objective);
-  if (!std::isfinite(totals.loss_sum)) {
+  const bool scaled = !position_.loss_scales.empty();
+  if (!std::isfinite(totals.loss_sum) && !scaled) {
     throw Error(Failure::kRun,
                 {.where = place(objective, step, steps),
                  .what = "the loss is no longer finite",
@@ -290,16 +309,34 @@ void Trainer::run_step(int objective, std::int64_t step, std::int64_t steps) {
   }
   StepRequest request;
   request.objective = objective;
-  request.divisor = totals.weight;
+  request.divisor = totals.weight * (scaled ? position_.loss_scales[objective].scale : 1);
+  request.check_overflow = scaled;
   request.lr = scheduled_lr(parts_.plan.optimizer, current.plan->lr,
                             position_.global_steps[objective], current.total_steps);
   request.clip_norm = parts_.plan.train.clip_norm;
   const StepResult result = parts_.session.step(request);
+  if (scaled) follow_loss_scale(objective, place(objective, step, steps), result.overflow);
   ++position_.step;
   ++position_.global_steps[objective];
   last_loss_ = totals.weight > 0 ? totals.loss_sum / totals.weight : telemetry::kNone;
   report_step(objective, steps, request.lr, result);
   if (totals.stop > 0) interrupted_ = true;
+}
+
+void Trainer::follow_loss_scale(int objective, const std::string& place, bool overflow) {
+  checkpoint::LossScale& scale = position_.loss_scales[objective];
+  const double before = scale.scale;
+  if (!scale.update(overflow)) {
+    throw Error(Failure::kRun, {.where = place,
+                                .what = "gradients overflow 16 bits with the smallest loss scale",
+                                .got = std::to_string(before),
+                                .fix = "use precision=bf16 or fp32, or lower optimizer.lr"});
+  }
+  if (overflow && parts_.host.rank() == 0) {
+    parts_.host.log(Host::Level::kInfo, place + ": gradients overflowed, so nothing was updated; " +
+                                            "loss scale " + std::to_string(before) + " → " +
+                                            std::to_string(scale.scale));
+  }
 }
 
 void Trainer::evaluate() {

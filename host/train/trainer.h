@@ -36,6 +36,7 @@ class Trainer {
     StrategySession& session;
     std::string run_directory;  ///< the same on every rank
     std::int64_t prove_steps;   ///< or of try_out, of each objective; 0: all there are
+    Economies economies{};
   };
 
   explicit Trainer(const Parts& parts);
@@ -77,8 +78,10 @@ class Trainer {
   void run_epoch();
   bool run_objective(int objective);
   void run_few_steps(const std::function<void(const std::string& place)>& done);
+  Loss loss_of(int objective, const Batch& batch);
   StepTotals run_micro_batches(int objective);
   void run_step(int objective, std::int64_t step, std::int64_t steps);
+  void follow_loss_scale(int objective, const std::string& place, bool overflow);
   bool should_stop_now() const;
 
   // What hangs on it.

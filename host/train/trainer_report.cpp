@@ -2,6 +2,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -89,7 +90,8 @@ void Trainer::report_step(int objective, std::int64_t steps, double lr, const St
   event.global_step = global_step();
   event.loss = last_loss_;
   event.lr = lr;
-  if (result.gradient_norm >= 0) event.grad_norm = result.gradient_norm;
+  if (result.gradient_norm >= 0 && std::isfinite(result.gradient_norm))
+    event.grad_norm = result.gradient_norm;
   const double step_seconds = (at - reported_at_) / static_cast<double>(steps_since_report_);
   event.samples_per_s = static_cast<double>(current.plan->effective_batch) / step_seconds;
   event.step_ms = 1e3 * step_seconds;

@@ -219,7 +219,8 @@ void use_model(const UseParts& parts) {
   parts.host.doing("loading the trained model");
   load_trained(parts.job.use.source, parts.plan, parts.session);
   RankExecution execution(parts.session, parts.communicator, parts.device.device(),
-                          static_cast<std::uint64_t>(parts.plan.train.seed));
+                          static_cast<std::uint64_t>(parts.plan.train.seed),
+                          economies_of(parts.plan, parts.spec));
   execution.begin_inference();
   c10::NoGradGuard no_grad;
   if (parts.job.kind == Job::Kind::kPredict) {

@@ -8,6 +8,9 @@
 #include <torch/csrc/autograd/variable.h>
 
 #include <algorithm>
+#include <iterator>
+#include <string>
+#include <utility>
 
 #include "trainhost/error.h"
 #include "trainhost/flat_layout.h"
@@ -98,10 +101,14 @@ void Replica::add_buffers(int index) {
 /// The host has checked that some unit declares every borrowed name.
 void Replica::resolve_borrowed(int index) {
   std::vector<int>& needed = needed_.emplace_back(1, index);
+  std::vector<Parameter*>& reads = read_by_.emplace_back();
+  std::ranges::copy_if(by_unit_[index], std::back_inserter(reads),
+                       [](const Parameter* own) { return own->spec->requires_grad; });
   for (const std::string& name : context_.model.units[index].borrows) {
     lent_[index].borrowed.push_back(by_name_.at(name));
     const auto owner = std::ranges::find(parameters_, name, &Parameter::name);
     if (owner == parameters_.end()) continue;  // a buffer
+    if (owner->spec->requires_grad) reads.push_back(&*owner);
     if (std::ranges::find(needed, owner->unit) == needed.end()) needed.push_back(owner->unit);
   }
 }
@@ -113,10 +120,68 @@ void Replica::hook(Parameter& parameter) {
         if (!inputs[0].defined()) return outputs;  // no gradient came, and none was accumulated
         parameter.touched = true;
         if (first_ == First::kOverwrite) move_into_view(parameter);
-        if (callback_) callback_(parameter);
+        if (callback_) count_arrival(parameter);
         return outputs;
       }));
   accumulators_.push_back(std::move(accumulator));
+}
+
+const StrategySession::Lent& Replica::lend(int unit, Pass pass) {
+  if (callback_) count_run(unit, pass);
+  return lent_[unit];
+}
+
+void Replica::count_run(int unit, Pass pass) {
+  for (Parameter* parameter : read_by_[unit]) {
+    if (pass == Pass::kGraph) parameter->in_graph = true;
+    if (pass == Pass::kFirst) ++parameter->to_run_again;
+    if (pass == Pass::kAgain) --parameter->to_run_again;
+  }
+}
+
+/// All runs with a graph are one graph, which accumulates a parameter's gradient once; each unit
+/// that runs again has a graph of its own.
+void Replica::before_backward() {
+  for (Parameter& parameter : parameters_) {
+    parameter.expected = (parameter.in_graph ? 1 : 0) + parameter.to_run_again;
+    parameter.arrived = 0;
+    parameter.complete = false;
+  }
+  for (Parameter& parameter : parameters_) {
+    if (parameter.spec->requires_grad && parameter.expected == 0) complete(parameter);
+  }
+}
+
+void Replica::after_backward(Backward which) {
+  if (which == Backward::kPart) return;
+  for (Parameter& parameter : parameters_) {
+    parameter.in_graph = false;
+    parameter.to_run_again = 0;
+  }
+}
+
+void Replica::complete(int unit) {
+  for (Parameter* parameter : by_unit_[unit]) {
+    if (parameter->spec->requires_grad) complete(*parameter);
+  }
+}
+
+void Replica::complete(Parameter& parameter) {
+  if (!std::exchange(parameter.complete, true) && callback_) callback_(parameter);
+}
+
+void Replica::count_arrival(Parameter& parameter) {
+  ++parameter.arrived;
+  if (parameter.complete) {
+    throw Error(Failure::kPlugin,
+                {.where = "backward of '" + parameter.name + "'",
+                 .what = "a gradient came after the last one that the units' runs announce",
+                 .expected = std::to_string(parameter.expected),
+                 .got = std::to_string(parameter.arrived),
+                 .fix = "the model reads the parameter outside of Execution::run, or in a unit "
+                        "that neither owns nor borrows it: tell its author"});
+  }
+  if (parameter.arrived == parameter.expected) complete(parameter);
 }
 
 /// After the first gradient of a step, which autograd handed over as a tensor of its own.

@@ -35,8 +35,8 @@ class Session : public StrategySession {
   }
 
   // Everything is here all the time, so a unit needs nothing done around it.
-  Lent before_unit(int unit, bool) override { return replica_.lend(unit); }
-  Tensors after_unit(int, Tensors outputs, bool) override { return outputs; }
+  Lent before_unit(int unit, Pass pass) override { return replica_.lend(unit, pass); }
+  Tensors after_unit(int, Tensors outputs, Pass) override { return outputs; }
 
   void begin_step(int objective, int) override { objective_ = objective; }
   void before_backward(Backward) override {}
@@ -122,8 +122,10 @@ class MyStrategy : public Strategy {
   // against a run.
   Claims claims(const ClaimsRequest& request) const override {
     Claims claims = replicated_claims(request);
+    ClaimsRequest own_type = request;
+    own_type.gradient_dtype.reset();  // this strategy sends gradients as they are
     for (std::size_t o = 0; o < request.objectives.size(); ++o) {
-      claims.traffic[o] = all_reduce_traffic(reduced_bytes(request, o), request.world);
+      claims.traffic[o] = all_reduce_traffic(reduced_bytes(own_type, o), request.world);
     }
     return claims;
   }

@@ -8,5 +8,5 @@
 
 TRAINHOST_PLUGIN_("device", trainhost::PluginKind::kDevice, trainhost::Device, "cuda", "0.1.0", R"({
   "summary": "NVIDIA GPUs; processes reduce with NCCL, threads by copies in rank order",
-  "precisions": ["fp32"], "probe": "cuda_probe.so"})",
+  "precisions": ["fp32", "bf16", "fp16"], "probe": "cuda_probe.so"})",
                   cuda::make_device(host).release())

@@ -22,8 +22,8 @@ class Session : public StrategySession {
                return communicator_.all_reduce(values, ReduceOp::kSum, Traffic::kStrategy);
              }}) {}
 
-  Lent before_unit(int unit, bool) override { return replica_.lend(unit); }
-  Tensors after_unit(int, Tensors outputs, bool) override { return outputs; }
+  Lent before_unit(int unit, Pass pass) override { return replica_.lend(unit, pass); }
+  Tensors after_unit(int, Tensors outputs, Pass) override { return outputs; }
 
   void begin_step(int objective, int) override { buckets_.begin_step(objective); }
   void before_backward(Backward which) override { buckets_.before_backward(which); }
@@ -56,6 +56,7 @@ class Ddp : public Strategy {
 
   Claims claims(const ClaimsRequest& request) const override {
     Claims claims = replicated_claims(request);
+    claims.transient += bucket_copies(request);
     for (std::size_t o = 0; o < request.objectives.size(); ++o) {
       claims.traffic[o] = all_reduce_traffic(reduced_bytes(request, o), request.world);
     }

@@ -3,7 +3,7 @@
 // parameters back, unit by unit, while the next step begins (what torch.nn.DataParallel does each
 // step with whole modules).
 #include <ATen/Parallel.h>
-#include <ATen/ops/zeros.h>
+#include <ATen/ops/full.h>
 
 #include <string>
 #include <utility>
@@ -42,6 +42,7 @@ class Session : public StrategySession {
  public:
   Session(const AttachContext& context, std::int64_t bucket_bytes)
       : communicator_(context.communicator),
+        device_(context.device.device()),
         root_(context.communicator.rank() == kRoot),
         root_threads_(threads_of_the_root(context)),
         sent_(context.model.units.size()),
@@ -60,11 +61,11 @@ class Session : public StrategySession {
              .mine = [this](std::size_t,
                             const at::Tensor& values) { return root_ ? values : at::Tensor(); }}) {}
 
-  Lent before_unit(int unit, bool) override {
+  Lent before_unit(int unit, Pass pass) override {
     for (const int needed : replica_.needed(unit)) receive(needed);
-    return replica_.lend(unit);
+    return replica_.lend(unit, pass);
   }
-  Tensors after_unit(int, Tensors outputs, bool) override { return outputs; }
+  Tensors after_unit(int, Tensors outputs, Pass) override { return outputs; }
 
   void begin_step(int objective, int) override { buckets_.begin_step(objective); }
   void before_backward(Backward which) override { buckets_.before_backward(which); }
@@ -78,13 +79,13 @@ class Session : public StrategySession {
     replica_.agree_on_touched();
     if (root_) {
       const ThreadsFor update(root_threads_);
-      return replica_.update(request, [this](int unit) { send(unit); });
+      return told(request, replica_.update(request, [this](int unit) { send(unit); }));
     }
     replica_.clear_gradients(request.objective);
     for (int unit = 0; unit < static_cast<int>(sent_.size()); ++unit) {
       if (replica_.used_by(request.objective, unit)) send(unit);
     }
-    return {};
+    return told(request, {});
   }
 
   void full_parameters(
@@ -108,6 +109,16 @@ class Session : public StrategySession {
     return all ? own * context.communicator.world() : own;
   }
 
+  /// Only the root sees the gradients; whether they overflowed all have to know.
+  StepResult told(const StepRequest& request, StepResult result) {
+    if (!request.check_overflow || communicator_.world() == 1) return result;
+    const at::Tensor overflow =
+        at::full({1}, result.overflow ? 1 : 0, at::TensorOptions(at::kByte).device(device_));
+    wait(communicator_.broadcast(overflow, kRoot, Traffic::kStrategy));
+    result.overflow = overflow.item<std::uint8_t>() != 0;
+    return result;
+  }
+
   void send(int unit) {
     if (communicator_.world() == 1 || unit_bytes_[unit].numel() == 0) return;
     sent_[unit] = communicator_.broadcast(unit_bytes_[unit], kRoot, Traffic::kStrategy);
@@ -121,6 +132,7 @@ class Session : public StrategySession {
   }
 
   Communicator& communicator_;
+  const at::Device device_;
   const bool root_;
   const int root_threads_;
   std::vector<at::Tensor> unit_bytes_;  // the parameters of each unit, in the communicator's memory
@@ -138,6 +150,7 @@ class Dp : public Strategy {
   /// parameters the other, once.
   Claims claims(const ClaimsRequest& request) const override {
     Claims claims = replicated_claims(request);
+    claims.transient += bucket_copies(request);
     for (std::size_t o = 0; o < request.objectives.size(); ++o) {
       std::int64_t parameters = 0;
       for (const int unit : request.objectives[o].units) {

@@ -41,8 +41,8 @@ class Session : public StrategySession {
     }
   }
 
-  Lent before_unit(int unit, bool) override { return replica_.lend(unit); }
-  Tensors after_unit(int, Tensors outputs, bool) override { return outputs; }
+  Lent before_unit(int unit, Pass pass) override { return replica_.lend(unit, pass); }
+  Tensors after_unit(int, Tensors outputs, Pass) override { return outputs; }
   void begin_step(int, int) override {}
   void before_backward(Backward) override {}
   void after_backward(Backward) override {}
@@ -71,8 +71,8 @@ class VirtualSession : public StrategySession {
     ranks_->enter(communicator_.rank(), replica_);
   }
 
-  Lent before_unit(int unit, bool) override { return replica_.lend(unit); }
-  Tensors after_unit(int, Tensors outputs, bool) override { return outputs; }
+  Lent before_unit(int unit, Pass pass) override { return replica_.lend(unit, pass); }
+  Tensors after_unit(int, Tensors outputs, Pass) override { return outputs; }
   void begin_step(int objective, int) override { objective_ = objective; }
   void before_backward(Backward) override {}
   void after_backward(Backward which) override {
@@ -82,8 +82,9 @@ class VirtualSession : public StrategySession {
     wait_for_all();
   }
   StepResult step(const StepRequest& request) override {
-    StepResult result;
-    if (first_) result = replica_.update(request);
+    if (first_) ranks_->result = replica_.update(request);
+    wait_for_all();
+    const StepResult result = ranks_->result;
     wait_for_all();
     return result;
   }
@@ -174,7 +175,7 @@ class Single : public Strategy {
     std::unique_ptr<StrategySession> session;
     if (context.communicator.rank() == 0) {
       const std::lock_guard lock(mutex_);
-      ranks_ = std::make_shared<VirtualRanks>(context.communicator.world());
+      ranks_ = std::make_shared<VirtualRanks>(context.communicator.world(), context.gradient_dtype);
       session = std::make_unique<VirtualSession>(context, ranks_);
     }
     context.communicator.barrier(Traffic::kStrategy);

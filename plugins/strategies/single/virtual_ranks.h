@@ -10,6 +10,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "trainhost/replica.h"
@@ -18,7 +19,9 @@ namespace single {
 
 class VirtualRanks {
  public:
-  explicit VirtualRanks(int world) : replicas_(world) {}
+  /// `gradient_dtype`: AttachContext's. Then gradients are rounded as if they travelled.
+  VirtualRanks(int world, std::optional<at::ScalarType> gradient_dtype)
+      : gradient_dtype_(gradient_dtype), replicas_(world) {}
 
   /// Rank 0 enters before the others, whose parameters are its own.
   void enter(int rank, trainhost::Replica& replica) { replicas_[rank] = &replica; }
@@ -28,7 +31,12 @@ class VirtualRanks {
   /// the sum stands in rank 0's gradients. Only rank 0 calls it, while the others wait.
   void sum(int objective, bool last);
 
+  trainhost::StepResult result{};  ///< of the last step; rank 0 writes it while the others wait
+
  private:
+  void round(at::Tensor& gradient) const;
+
+  const std::optional<at::ScalarType> gradient_dtype_;
   std::vector<trainhost::Replica*> replicas_;
   /// The step's sum so far, by the parameters' order.
   std::map<std::size_t, at::Tensor> sums_;

@@ -15,6 +15,7 @@ using namespace trainhost;
 /// A bucket as a rank holds it.
 struct Held {
   std::int64_t bytes = 0;      // whole
+  std::int64_t wire = 0;       // its gradients, as they travel
   std::int64_t most = 0;       // the largest rank's part
   bool resident = true;        // its parameters are whole on every rank
   std::int64_t gradients = 0;  // that wait as autograd's tensors for the bucket's last one
@@ -23,6 +24,7 @@ struct Held {
 Held held(const Settings& settings, const ClaimsRequest& request, const ShardLayout& layout) {
   Held out;
   out.bytes = layout.bucket.bytes;
+  out.wire = wire_bytes(request, out.bytes, layout.bucket.dtype);
   out.most = std::ranges::max(layout.counts) *
              static_cast<std::int64_t>(c10::elementSize(layout.bucket.dtype));
   out.resident =
@@ -74,12 +76,11 @@ std::set<int> lenders(const ModelSpec& model) {
 /// What a rank sends for a bucket in a step: out of N parts it sends N - 1 when it reduces, and its
 /// own N - 1 times when it gathers.
 std::int64_t traffic_of(const Settings& settings, const ClaimsRequest& request,
-                        const ShardLayout& layout, const Held& bucket) {
+                        const Held& bucket) {
   const bool each_micro_batch = settings.stage >= 2 || request.numerics == Numerics::kExact;
   const std::int64_t reductions = each_micro_batch ? request.micro_batches : 1;
   const std::int64_t gathers = bucket.resident ? 1 : 2 * request.micro_batches;
-  const std::int64_t bytes =
-      reductions * wire_bytes(request, bucket.bytes, layout.bucket.dtype) + gathers * bucket.bytes;
+  const std::int64_t bytes = reductions * bucket.wire + gathers * bucket.bytes;
   return bytes * (request.world - 1) / request.world;
 }
 
@@ -103,7 +104,7 @@ Claims claims_of(const Settings& settings, const ClaimsRequest& request) {
       part_of[rank] +=
           layout.counts[rank] * static_cast<std::int64_t>(c10::elementSize(layout.bucket.dtype));
     }
-    largest = std::max(largest, bucket.bytes);
+    largest = std::max(largest, bucket.wire);
     largest_wait = std::max(largest_wait, bucket.gradients);
     if (!bucket.resident && lending.contains(layout.bucket.units.front())) {
       lent += bucket.bytes;
@@ -112,7 +113,7 @@ Claims claims_of(const Settings& settings, const ClaimsRequest& request) {
     }
     for (std::size_t o = 0; o < request.objectives.size(); ++o) {
       if (!layout.bucket.objectives[o]) continue;
-      claims.traffic[o] += traffic_of(settings, request, layout, bucket);
+      claims.traffic[o] += traffic_of(settings, request, bucket);
     }
     if (settings.stage == 1) claims.gradients += bucket.bytes;
   }
@@ -124,6 +125,7 @@ Claims claims_of(const Settings& settings, const ClaimsRequest& request) {
   } else if (request.numerics == Numerics::kExact) {
     claims.gradients += part;
   }
+  if (settings.stage == 1) claims.transient += bucket_copies(request);
   claims.transient += largest_gathered + lent;
   return claims;
 }

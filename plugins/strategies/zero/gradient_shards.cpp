@@ -23,6 +23,7 @@ GradientShards::GradientShards(const AttachContext& context,
                                const std::vector<ShardLayout>& layouts, Replica& replica)
     : communicator_(context.communicator),
       model_(context.model),
+      gradient_dtype_(context.gradient_dtype),
       replica_(replica),
       layouts_(layouts),
       arrivals_(buckets_of(layouts), replica, [this](std::size_t bucket) { issue(bucket); }) {
@@ -31,7 +32,8 @@ GradientShards::GradientShards(const AttachContext& context,
   for (const ShardLayout& layout : layouts) {
     const std::int64_t count = layout.counts[communicator_.rank()];
     shards_.push_back({at::zeros({count}, options.dtype(layout.bucket.dtype))});
-    largest = std::max(largest, layout.bucket.bytes);
+    largest = std::max(largest, layout.elements() * static_cast<std::int64_t>(
+                                                        c10::elementSize(wire_dtype(layout))));
   }
   for (Staging& staging : staging_) staging.bytes = communicator_.allocate(largest);
 }
@@ -59,16 +61,21 @@ void GradientShards::issue(std::size_t bucket) {
   next_ = 1 - next_;
   finish(staging);
   const ShardLayout& layout = layouts_[bucket];
-  fill(layout, staging.bytes);
   staging.bucket = bucket;
   staging.busy = true;
-  const at::Tensor values =
-      staging.bytes.narrow(0, 0, layout.bucket.bytes).view(layout.bucket.dtype);
+  const at::Tensor values = values_of(staging);
+  fill(layout, values);
   staging.work = communicator_.reduce_scatter(part_of(staging), values, layout.counts,
                                               ReduceOp::kSum, Traffic::kStrategy);
 }
 
-void GradientShards::fill(const ShardLayout& layout, const at::Tensor& bytes) {
+at::ScalarType GradientShards::wire_dtype(const ShardLayout& layout) const {
+  const bool full = layout.bucket.dtype == at::kFloat && communicator_.world() > 1;
+  return full ? gradient_dtype_.value_or(at::kFloat) : layout.bucket.dtype;
+}
+
+void GradientShards::fill(const ShardLayout& layout, const at::Tensor& values) {
+  const auto size = static_cast<std::int64_t>(c10::elementSize(layout.bucket.dtype));
   for (std::size_t u = 0; u < layout.bucket.units.size(); ++u) {
     const int unit = layout.bucket.units[u];
     const FlatLayout flat = flat_layout(model_.units[unit]);
@@ -76,14 +83,14 @@ void GradientShards::fill(const ShardLayout& layout, const at::Tensor& bytes) {
     for (std::size_t p = 0; p < parameters.size(); ++p) {
       const Replica::Parameter& parameter = *parameters[p];
       at::Tensor& made = parameter.leaf.mutable_grad();
-      const at::Tensor place =
-          bytes.narrow(0, layout.bucket.offsets[u] + flat.offsets[p], byte_count(*parameter.spec))
-              .view(parameter.spec->dtype)
-              .view(parameter.spec->shape);
+      const at::Tensor place = values
+                                   .narrow(0, (layout.bucket.offsets[u] + flat.offsets[p]) / size,
+                                           byte_count(*parameter.spec) / size)
+                                   .view(parameter.spec->shape);
       if (!made.defined()) {
         place.zero_();
       } else if (made.is_sparse()) {
-        place.zero_().add_(made);
+        place.zero_().add_(made.to(place.scalar_type()));
       } else {
         place.copy_(made);
       }
@@ -92,12 +99,17 @@ void GradientShards::fill(const ShardLayout& layout, const at::Tensor& bytes) {
   }
 }
 
+at::Tensor GradientShards::values_of(const Staging& staging) const {
+  const ShardLayout& layout = layouts_[staging.bucket];
+  const at::ScalarType type = wire_dtype(layout);
+  const auto size = static_cast<std::int64_t>(c10::elementSize(type));
+  return staging.bytes.narrow(0, 0, layout.elements() * size).view(type);
+}
+
 at::Tensor GradientShards::part_of(const Staging& staging) const {
   const ShardLayout& layout = layouts_[staging.bucket];
   const int rank = communicator_.rank();
-  return staging.bytes.narrow(0, 0, layout.bucket.bytes)
-      .view(layout.bucket.dtype)
-      .narrow(0, layout.begins[rank], layout.counts[rank]);
+  return values_of(staging).narrow(0, layout.begins[rank], layout.counts[rank]);
 }
 
 void GradientShards::finish(Staging& staging) {

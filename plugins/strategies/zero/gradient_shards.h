@@ -11,6 +11,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <array>
+#include <optional>
 #include <vector>
 
 #include "shard_layout.h"
@@ -47,13 +48,18 @@ class GradientShards {
   };
 
   void issue(std::size_t bucket);
-  void fill(const ShardLayout& layout, const at::Tensor& bytes);
+  /// The type in which the gradients of a bucket travel.
+  at::ScalarType wire_dtype(const ShardLayout& layout) const;
+  /// All of a bucket as it travels.
+  at::Tensor values_of(const Staging& staging) const;
+  void fill(const ShardLayout& layout, const at::Tensor& values);
   /// Adds to the shard what has been reduced.
   void finish(Staging& staging);
   at::Tensor part_of(const Staging& staging) const;
 
   trainhost::Communicator& communicator_;
   const trainhost::ModelSpec& model_;
+  const std::optional<at::ScalarType> gradient_dtype_;
   const trainhost::Replica& replica_;
   const std::vector<ShardLayout>& layouts_;
   trainhost::BucketArrivals arrivals_;

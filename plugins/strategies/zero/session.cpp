@@ -30,11 +30,11 @@ class Session : public StrategySession {
                            .initialised = [this](int unit) { store_.initialised(unit); }}),
         shards_(context, layouts_, replica_, [this](std::size_t b) { return store_.mine(b); }) {}
 
-  Lent before_unit(int unit, bool) override {
+  Lent before_unit(int unit, Pass pass) override {
     for (const int needed : replica_.needed(unit)) store_.acquire(needed);
-    return replica_.lend(unit);
+    return replica_.lend(unit, pass);
   }
-  Tensors after_unit(int unit, Tensors outputs, bool) override {
+  Tensors after_unit(int unit, Tensors outputs, Pass) override {
     for (const int needed : replica_.needed(unit)) store_.release(needed);
     return outputs;
   }
@@ -140,8 +140,14 @@ class Stage2 : public Session {
   }
 
   void begin_step(int objective, int) override { gradients_.begin_step(objective); }
-  void before_backward(Backward which) override { gradients_.before_backward(which); }
-  void after_backward(Backward which) override { gradients_.after_backward(which); }
+  void before_backward(Backward which) override {
+    gradients_.before_backward(which);
+    replica().before_backward();
+  }
+  void after_backward(Backward which) override {
+    gradients_.after_backward(which);
+    replica().after_backward(which);
+  }
   void hold(bool on) override { gradients_.hold(on); }
 
  protected:
@@ -169,18 +175,23 @@ class Stage3 : public Stage2 {
     });
   }
 
-  Tensors after_unit(int unit, Tensors outputs, bool graph) override {
-    if (graph) {
+  Tensors after_unit(int unit, Tensors outputs, Pass pass) override {
+    if (pass == Pass::kGraph || pass == Pass::kFirst) {
       runs_.push_back(unit);
       outputs = call_before_backward(std::move(outputs), first_run_ + std::ssize(runs_) - 1);
     }
-    return Session::after_unit(unit, std::move(outputs), graph);
+    return Session::after_unit(unit, std::move(outputs), pass);
   }
 
   void before_backward(Backward which) override {
     next_ = std::ssize(runs_);
     for (Unit& unit : units_) unit = {.gradients = unit.gradients};
+    for (std::int64_t run = next_; run-- > 0;) {
+      for (const int unit : replica().needed(runs_[run])) units_[unit].first_run = run;
+    }
     backward_ = true;
+    // Which of the runs an earlier part has been through is not known where ranks differ.
+    if (parts_) gradients().hold(true);
     Stage2::before_backward(which);
   }
   void after_backward(Backward which) override {
@@ -189,11 +200,16 @@ class Stage3 : public Stage2 {
     for (std::size_t u = 0; u < units_.size(); ++u) close(static_cast<int>(u));
     backward_ = false;
     // Parts of a micro-batch may have been run before any of their backwards.
-    if (which != Backward::kPart) {
+    parts_ = which == Backward::kPart;
+    if (!parts_) {
       first_run_ += std::ssize(runs_);
       runs_.clear();
     }
+    if (!parts_) gradients().hold(false);
     Stage2::after_backward(which);
+  }
+  void hold(bool on) override {
+    if (!parts_) Stage2::hold(on);
   }
 
  private:
@@ -203,6 +219,7 @@ class Stage3 : public Stage2 {
     int gradients = 0;  // parameters that get one
     int arrived = 0;
     Phase phase = Phase::kToCome;
+    std::int64_t first_run = -1;  // that needs it
   };
 
   /// An identity whose backward comes before that of the unit.
@@ -240,14 +257,24 @@ class Stage3 : public Stage2 {
   }
 
   /// Backward is about to enter this run, or has ended: gathers for the runs from the last one down
-  /// to it, in that order on all ranks.
+  /// to it, in that order on all ranks. Autograd goes by the order of forward, so all later runs
+  /// have had their backward. What they alone need is reduced before the next gather, on all ranks,
+  /// also where no gradient came: a rank that waits in the one for another that waits in the other
+  /// would wait for ever.
   void open_from(std::int64_t index) {
     while (next_ > index) {
+      if (next_ < std::ssize(runs_)) complete_after(next_);
       for (const int unit : replica().needed(runs_[--next_])) {
         if (units_[unit].phase != Phase::kToCome) continue;
         store().acquire(unit);
         units_[unit].phase = Phase::kOpen;
       }
+    }
+  }
+
+  void complete_after(std::int64_t run) {
+    for (const int unit : replica().needed(runs_[run])) {
+      if (units_[unit].first_run == run) replica().complete(unit);
     }
   }
 
@@ -267,6 +294,7 @@ class Stage3 : public Stage2 {
   std::vector<int> runs_;       // units with a graph, in the order of forward
   std::int64_t first_run_ = 0;  // the number of runs_[0] since the start
   std::int64_t next_ = 0;       // runs from here on have been opened in this backward
+  bool parts_ = false;          // this micro-batch has had a backward of a part
   bool backward_ = false;
 };
 

@@ -2,10 +2,10 @@
 //
 // Purpose: a backward makes gradients in an order of its own; ranks must issue their reductions in
 // one. So a bucket is issued once it and all before it are full, and what is left when backward
-// ends is issued then: those hold parameters that this backward did not reach. A building block
-// (link trainhost::blocks). Owner: whoever reduces. Threads and ranks: `arrived` may come from
-// autograd's threads; `issue` is called under a lock, in the order of buckets, on whatever thread
-// made the last gradient.
+// ends is issued then: those hold parameters that this backward did not reach on this rank. A
+// building block (link trainhost::blocks). Owner: whoever reduces. Threads and ranks: `arrived` may
+// come from autograd's threads; `issue` is called under a lock, in the order of buckets, on
+// whatever thread made the last gradient.
 #pragma once
 
 #include <cstdint>

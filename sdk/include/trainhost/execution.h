@@ -37,8 +37,9 @@ class UnitTensors {
 
 using Tensors = std::vector<at::Tensor>;
 /// Captures no tensor that requires a gradient: such tensors come as inputs or as the unit's
-/// tensors. May run again in backward (activation checkpointing), so it must give the same values
-/// then.
+/// tensors. May run again in backward (activation checkpointing), when the loss that called it has
+/// returned: so it captures by value what does not live as long as the model's rank, changes no
+/// input, gives the same values then, and calls no collective.
 using UnitFunction = std::function<Tensors(const UnitTensors& unit, const Tensors& inputs)>;
 
 class Execution {

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "trainhost/bucket_arrivals.h"
@@ -22,7 +23,8 @@ namespace trainhost {
 
 class GradientBuckets {
  public:
-  /// Sums a bucket's values [n] over the ranks in place. `bucket`: its place in bucket_layouts.
+  /// Sums a bucket's values [n] over the ranks in place; under AttachContext::gradient_dtype these
+  /// are a 16-bit copy of the gradients. `bucket`: its place in bucket_layouts.
   /// [collective]
   using Reduce = std::function<WorkHandle(std::size_t bucket, const at::Tensor& values)>;
 
@@ -51,13 +53,15 @@ class GradientBuckets {
 
  private:
   struct Bucket {
-    at::Tensor values;  // the gradients, in the communicator's memory
-    at::Tensor mine;    // what of them this rank gets
-    at::Tensor sum;     // exact numerics: of `mine`, the micro-batches reduced so far
+    at::Tensor values;           // the gradients, in the communicator's memory
+    at::Tensor mine;             // what of them this rank gets
+    at::Tensor sum;              // exact numerics: of `mine`, the micro-batches reduced so far
+    at::Tensor wire, wire_mine;  // 16-bit gradients: what travels in the place of values and mine
+    bool under_way = false;
     WorkHandle work;
   };
 
-  void add_bucket(const BucketLayout& layout, Replica& replica, const Settings& settings);
+  void add_bucket(const BucketLayout& layout, const Settings& settings);
   void issue(std::size_t index);
   void add_to_sum(bool last);
   bool reduces(Backward which) const {
@@ -66,7 +70,9 @@ class GradientBuckets {
 
   const Reduce reduce_;
   const bool exact_;
+  const std::optional<at::ScalarType> wire_dtype_;
   Communicator& communicator_;
+  Replica& replica_;
   BucketArrivals arrivals_;
   // State below is the rank's thread's between backwards, and under the lock of arrivals_ in them.
   std::vector<Bucket> buckets_;

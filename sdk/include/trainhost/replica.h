@@ -29,6 +29,13 @@ class Replica {
     at::Tensor leaf;      ///< what the model sees, of the declared shape, in the memory of `values`
     at::Tensor gradient;  ///< flat view of the gradient buffer; undefined where autograd makes it
     bool stale = false;   ///< `gradient` holds what is left of an earlier step
+
+    // Of the present micro-batch: whether a unit that reads it was run with a graph, and how many
+    // are to be run again. Of the present backward: how often autograd will accumulate a gradient
+    // if it reaches them all, and has.
+    bool in_graph = false;
+    int to_run_again = 0, expected = 0, arrived = 0;
+    bool complete = false;
   };
 
   struct Settings {
@@ -55,7 +62,7 @@ class Replica {
   const std::vector<int>& needed(int unit) const { return needed_[unit]; }
 
   /// For StrategySession::before_unit.
-  const StrategySession::Lent& lend(int unit) const { return lent_[unit]; }
+  const StrategySession::Lent& lend(int unit, Pass pass);
 
   /// Gives a unit a gradient buffer, u8 of flat_layout's size: its gradients accumulate in views of
   /// it. Without one, autograd makes a gradient in each step and hands it over without a copy.
@@ -65,9 +72,16 @@ class Replica {
   enum class First { kAdd, kOverwrite };
   void bind_gradients(int unit, const at::Tensor& bytes, First first = First::kAdd);
 
-  /// Called after each accumulation of a gradient in backward, also from autograd's threads, once
-  /// the parameter is marked as touched. To be set before the first backward.
+  /// Called once in a backward for each parameter of which no more gradient will come in it, also
+  /// from autograd's threads. (A tied parameter of units that run again gets its gradient in
+  /// pieces.) Those that no unit has read are so from the beginning; not called for those that a
+  /// backward does not reach, or not as often as their units ran. To be set before the first
+  /// backward; then the session calls before_backward and after_backward.
   void on_gradient(std::function<void(Parameter&)> callback) { callback_ = std::move(callback); }
+  void before_backward();
+  void after_backward(Backward which);
+  /// The backward has gone past all runs of the units that read the unit's parameters.
+  void complete(int unit);
 
   /// An Error where a parameter has a gradient that the objective does not announce.
   void require_announced(int objective) const;
@@ -96,6 +110,9 @@ class Replica {
   void add_parameter(int unit, const ParameterSpec& spec, at::Tensor values, bool initialize);
   void add_buffers(int unit);
   void resolve_borrowed(int index);
+  void count_run(int unit, Pass pass);
+  void count_arrival(Parameter& parameter);
+  void complete(Parameter& parameter);
   void hook(Parameter& parameter);
   static void move_into_view(Parameter& parameter);
   std::vector<SliceGradient> touched_slices(int objective);
@@ -107,6 +124,7 @@ class Replica {
   std::vector<std::vector<Parameter*>> by_unit_;
   std::vector<StrategySession::Lent> lent_;
   std::vector<std::vector<int>> needed_;
+  std::vector<std::vector<Parameter*>> read_by_;  // by unit: own and borrowed, with a gradient
   std::vector<std::pair<std::string, at::Tensor>> buffers_;
   std::map<std::string, at::Tensor> by_name_;
   std::vector<std::shared_ptr<void>>

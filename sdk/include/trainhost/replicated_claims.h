@@ -68,12 +68,26 @@ inline Claims replicated_claims(const ClaimsRequest& request) {
   return claims;
 }
 
-/// As a gradient of this parameter type travels.
+/// Gradients of parameters of this type travel as a 16-bit copy.
+inline bool travels_as_copy(const ClaimsRequest& request, at::ScalarType type) {
+  return request.gradient_dtype && type == at::kFloat && request.world > 1;
+}
+
+/// As gradients of parameters of this type travel.
 inline std::int64_t wire_bytes(const ClaimsRequest& request, std::int64_t bytes,
                                at::ScalarType type) {
-  if (!request.gradient_dtype) return bytes;
-  return bytes / static_cast<std::int64_t>(c10::elementSize(type)) *
-         static_cast<std::int64_t>(c10::elementSize(*request.gradient_dtype));
+  return travels_as_copy(request, type) ? bytes / 2 : bytes;
+}
+
+/// What GradientBuckets (gradient_buckets.h) keep besides the gradients: their 16-bit copies.
+inline std::int64_t bucket_copies(const ClaimsRequest& request) {
+  std::int64_t bytes = 0;
+  for (const UnitSpec& unit : request.model.units) {
+    if (unit.parameters.empty()) continue;
+    if (travels_as_copy(request, unit.parameters.front().dtype))
+      bytes += flat_layout(unit).bytes / 2;
+  }
+  return bytes;
 }
 
 /// Of the gradients that go into the reductions of a step of this objective, where micro-batches

@@ -63,7 +63,7 @@ struct ClaimsRequest {
   int world = 1;
   int micro_batches = 1;  ///< of an optimizer step
   Numerics numerics = Numerics::kFast;
-  /// The type in which gradients travel, where it is not the parameters' own.
+  /// As in AttachContext.
   std::optional<at::ScalarType> gradient_dtype{};
 };
 
@@ -75,6 +75,9 @@ struct AttachContext {
   Communicator& communicator;
   Optimizer& optimizer;
   Numerics numerics = Numerics::kFast;
+  /// The 16-bit type in which gradients of fp32 parameters travel between ranks; they are summed
+  /// and kept in fp32. Nothing: in their own.
+  std::optional<at::ScalarType> gradient_dtype{};
   /// Another group of the same ranks, whose operations are ordered among themselves alone: for what
   /// must not wait for a place among those of `communicator`. Each name once.  [collective]
   std::function<std::unique_ptr<Communicator>(const std::string& name)> make_communicator{};
@@ -109,28 +112,38 @@ struct StepResult {
 /// kLastOfStep: the last one of the optimizer step too, after which gradients may be reduced.
 enum class Backward { kPart, kLastOfBatch, kLastOfStep };
 
+/// What a run of a unit is for. Under activation checkpointing a unit runs without a graph (kFirst)
+/// and once more in the backward that comes through it, then with one (kAgain).
+enum class Pass {
+  kNoGraph,  ///< no backward will come through it
+  kGraph,
+  kFirst,
+  kAgain,
+};
+
 /// What one rank has of the model. Called in this order, where {} repeats:
 ///
 ///   { begin_step
 ///     { read_rows?  { before_unit  after_unit }  before_backward  (gradient hooks)  after_backward
 ///     } step }
 ///
-/// A micro-batch may have several backwards, with units before and between them. Between steps,
-/// before_unit and after_unit come without a graph (evaluation, hooks of the model), and so do
-/// full_parameters and state.
+/// A micro-batch may have several backwards, with units before and between them. What was run with
+/// Pass::kFirst is run with kAgain inside a backward, on its thread. Between steps, before_unit and
+/// after_unit come with kNoGraph (evaluation, hooks of the model), and so do full_parameters and
+/// state.
 class StrategySession {
  public:
   virtual ~StrategySession() = default;
 
-  /// Makes the tensors of a unit readable: called before its function, in forward and again when it
-  /// is recomputed. Own parameters first, then buffers, then borrowed. `graph`: autograd records
-  /// what the function does, so a backward will come through the unit.  [collective]
+  /// Makes the tensors of a unit readable: called before its function.  [collective]; kAgain is
+  /// called by those ranks whose backward comes there.
   struct Lent {
     Tensors parameters, buffers, borrowed;
   };
-  virtual Lent before_unit(int unit, bool graph) = 0;
-  /// After the function; may wrap the outputs to be called in their backward.  [collective]
-  virtual Tensors after_unit(int unit, Tensors outputs, bool graph) = 0;
+  virtual Lent before_unit(int unit, Pass pass) = 0;
+  /// After the function; may wrap the outputs to be called in their backward, which for kFirst is
+  /// before the unit runs again.  [as before_unit]
+  virtual Tensors after_unit(int unit, Tensors outputs, Pass pass) = 0;
 
   /// Called before the first micro-batch of an optimizer step.
   virtual void begin_step(int objective, int micro_batches) = 0;

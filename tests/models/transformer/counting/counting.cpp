@@ -69,12 +69,12 @@ class Session : public StrategySession {
       : host_(context.host), communicator_(context.communicator) {
     inner_ = strategy.attach({context.host, context.model, context.objectives, context.device,
                               communicator_, context.optimizer, context.numerics,
-                              context.make_communicator});
+                              context.gradient_dtype, context.make_communicator});
   }
 
-  Lent before_unit(int unit, bool graph) override { return inner_->before_unit(unit, graph); }
-  Tensors after_unit(int unit, Tensors outputs, bool graph) override {
-    return inner_->after_unit(unit, std::move(outputs), graph);
+  Lent before_unit(int unit, Pass pass) override { return inner_->before_unit(unit, pass); }
+  Tensors after_unit(int unit, Tensors outputs, Pass pass) override {
+    return inner_->after_unit(unit, std::move(outputs), pass);
   }
   void begin_step(int objective, int micro_batches) override {
     inner_->begin_step(objective, micro_batches);

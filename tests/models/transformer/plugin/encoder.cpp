@@ -19,16 +19,17 @@ at::Tensor Encoder::encode(const Sequences& sequences) {
       execution_.random("transformer.dropout"), static_cast<std::uint32_t>(sequences.step),
       static_cast<std::uint64_t>(sequences.first * settings_.tokens),
       execution_.training() ? settings_.dropout : 0, sequences.second ? kSitesOfSecond : 0};
-  at::Tensor x = execution_.run(kEmbedding,
-                                [=, this](const UnitTensors& unit, const Tensors& inputs) {
-                                  return Tensors{embed(settings_, unit, inputs[0], dropout)};
-                                },
-                                {sequences.ids})[0];
+  at::Tensor x =
+      execution_.run(kEmbedding,
+                     [=, &settings = settings_](const UnitTensors& unit, const Tensors& inputs) {
+                       return Tensors{embed(settings, unit, inputs[0], dropout)};
+                     },
+                     {sequences.ids})[0];
   if (settings_.sync) x = synchronised(x);
   for (std::int64_t l = 0; l < settings_.layers; ++l) {
     x = execution_.run(kFirstLayer + static_cast<int>(l),
-                       [=, this](const UnitTensors& unit, const Tensors& inputs) {
-                         return Tensors{encode_layer(settings_, l, unit, inputs[0], dropout)};
+                       [=, &settings = settings_](const UnitTensors& unit, const Tensors& inputs) {
+                         return Tensors{encode_layer(settings, l, unit, inputs[0], dropout)};
                        },
                        {x})[0];
   }
@@ -57,8 +58,8 @@ at::Tensor Encoder::adapted(const at::Tensor& x, const Sequences& sequences) {
   if (!used && settings_.adapter != Adapter::kTokens) return x;
   return execution_.run(
       adapter_unit(settings_),
-      [=, this](const UnitTensors& unit, const Tensors& inputs) {
-        return Tensors{used ? adapt(settings_, unit, inputs[0], marked) : inputs[0]};
+      [=, &settings = settings_](const UnitTensors& unit, const Tensors& inputs) {
+        return Tensors{used ? adapt(settings, unit, inputs[0], marked) : inputs[0]};
       },
       {x})[0];
 }
@@ -66,8 +67,8 @@ at::Tensor Encoder::adapted(const at::Tensor& x, const Sequences& sequences) {
 Pooled Encoder::pool(const at::Tensor& x, bool with_logits) {
   Tensors out = execution_.run(
       head_unit(settings_),
-      [=, this](const UnitTensors& unit, const Tensors& inputs) {
-        Pooled pooled = transformer::pool(settings_, unit, inputs[0], with_logits);
+      [=, &settings = settings_](const UnitTensors& unit, const Tensors& inputs) {
+        Pooled pooled = transformer::pool(settings, unit, inputs[0], with_logits);
         return with_logits ? Tensors{pooled.values, pooled.logits} : Tensors{pooled.values};
       },
       {x});

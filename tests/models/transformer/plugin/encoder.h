@@ -19,7 +19,8 @@ struct Sequences {
 };
 
 /// Purpose: the forward pass. Owner: a ModelRank's loss or evaluation; borrows the execution.
-/// Threads and ranks: the rank's thread; everything here is [collective].
+/// Threads and ranks: the rank's thread; everything here is [collective]. The units may run again
+/// once the encoder is gone, so `settings` lives as long as the rank.
 class Encoder {
  public:
   Encoder(const Settings& settings, trainhost::Execution& execution)
