@@ -18,7 +18,7 @@ using Json = nlohmann::ordered_json;
 using plugins::Kind;
 
 constexpr const char* kStrategies[] = {"single", "ddp", "dp", "zero1", "zero2", "zero3"};
-constexpr int kWarmup = 2, kSteps = 5;
+constexpr std::int64_t kWarmup = 2;  // steps that are not timed
 
 Claimed claimed_from(const Json& json) {
   Claimed out;
@@ -112,8 +112,8 @@ std::vector<Json> parsed(const std::vector<std::string>& texts, const std::strin
   return out;
 }
 
-std::string probe_job(bool alone) {
-  return fmt::format(R"({{"warmup": {}, "steps": {}, "alone": {}}})", kWarmup, kSteps, alone);
+std::string probe_job(bool alone, std::int64_t steps) {
+  return Json{{"warmup", kWarmup}, {"steps", steps}, {"alone", alone}}.dump();
 }
 
 }  // namespace
@@ -241,7 +241,7 @@ PreparedRun CostQueries::prepared(const Candidate& candidate, std::int64_t ranks
   return run;
 }
 
-Probed CostQueries::probe_world(std::int64_t ranks) const {
+Probed CostQueries::probe_world(std::int64_t ranks, std::int64_t steps) const {
   const auto single =
       std::ranges::find(candidates_, "single", [](const Candidate& c) { return c.choice.id; });
   if (single == candidates_.end()) {
@@ -254,7 +254,7 @@ Probed CostQueries::probe_world(std::int64_t ranks) const {
   run.ranks_are_threads = false;  // a process each, as the other strategies have
   const std::string label = fmt::format("probe, {} rank{}", ranks, ranks == 1 ? "" : "s");
   const std::vector<Json> said =
-      parsed(run_rank_job(run, {"probe", probe_job(true), label}), label);
+      parsed(run_rank_job(run, {"probe", probe_job(true, steps), label}), label);
   Probed out;
   out.ranks = ranks;
   for (const auto& objective : run.plan.objectives) {
@@ -277,19 +277,20 @@ Probed CostQueries::probe_world(std::int64_t ranks) const {
   return out;
 }
 
-void CostQueries::probe(Costs& costs) {
+void CostQueries::probe(Costs& costs, std::int64_t steps) {
   require_cpu("--probe");
   std::set<std::int64_t> worlds;
   for (const WorldCost& world : costs.worlds) worlds.insert(std::min(world.ranks, costs.cores));
-  for (const std::int64_t ranks : worlds) costs.probed[ranks] = probe_world(ranks);
+  for (const std::int64_t ranks : worlds) costs.probed[ranks] = probe_world(ranks, steps);
 }
 
-Measured CostQueries::measure_strategy(const Candidate& candidate, std::int64_t ranks) const {
+Measured CostQueries::measure_strategy(const Candidate& candidate, std::int64_t ranks,
+                                       std::int64_t steps) const {
   const PreparedRun run = prepared(candidate, ranks);
   const std::string label =
       fmt::format("{}, {} rank{}", candidate.choice.id, ranks, ranks == 1 ? "" : "s");
   const std::vector<Json> said =
-      parsed(run_rank_job(run, {"probe", probe_job(false), label}), label);
+      parsed(run_rank_job(run, {"probe", probe_job(false, steps), label}), label);
   Measured out;
   const std::string& numerics = run.plan.numerics;
   const auto at = [&](const std::string& objective, const char* value, Over over = Over::kMost) {
@@ -308,14 +309,14 @@ Measured CostQueries::measure_strategy(const Candidate& candidate, std::int64_t 
   return out;
 }
 
-void CostQueries::measure(Costs& costs) {
+void CostQueries::measure(Costs& costs, std::int64_t steps) {
   require_cpu("--measure");
   for (WorldCost& world : costs.worlds) {
     for (StrategyCost& cost : world.strategies) {
       if (!cost.claimed.problem.empty()) continue;
       const auto candidate = std::ranges::find(candidates_, cost.strategy,
                                                [](const Candidate& c) { return c.choice.id; });
-      cost.measured = measure_strategy(*candidate, world.ranks);
+      cost.measured = measure_strategy(*candidate, world.ranks, steps);
     }
   }
 }

@@ -21,9 +21,9 @@ class CostQueries {
   /// cannot be asked (no data, no LibTorch) leaves `problem`.
   Costs claims();
   /// Adds what unconnected ranks show, for each world up to the cores. Throws Error.
-  void probe(Costs& costs);
+  void probe(Costs& costs, std::int64_t steps);
   /// Adds what a few steps of each strategy show, for each world. Throws Error.
-  void measure(Costs& costs);
+  void measure(Costs& costs, std::int64_t steps);
 
  private:
   struct Candidate {
@@ -33,8 +33,9 @@ class CostQueries {
   std::vector<Candidate> candidates() const;
   recipe::RunPlan plan_of(const Candidate& candidate, std::int64_t ranks) const;
   PreparedRun prepared(const Candidate& candidate, std::int64_t ranks) const;
-  Probed probe_world(std::int64_t ranks) const;
-  Measured measure_strategy(const Candidate& candidate, std::int64_t ranks) const;
+  Probed probe_world(std::int64_t ranks, std::int64_t steps) const;
+  Measured measure_strategy(const Candidate& candidate, std::int64_t ranks,
+                            std::int64_t steps) const;
   void require_cpu(const char* option) const;
 
   const recipe::Recipe& recipe_;

@@ -34,8 +34,8 @@ Costs ask(const DescribeArguments& arguments, const recipe::Recipe& recipe,
   CostQueries queries(recipe, arguments.worlds, catalog);
   Costs costs = queries.claims();
   if (!costs.problem.empty()) return costs;
-  if (arguments.probe) queries.probe(costs);
-  if (arguments.measure) queries.measure(costs);
+  if (arguments.probe) queries.probe(costs, arguments.steps);
+  if (arguments.measure) queries.measure(costs, arguments.steps);
   predict(costs);
   return costs;
 }
