@@ -1,5 +1,6 @@
-# trainhost_add_test(NAME SOURCES … LIBRARIES … [TORCH] [LABELS …]): a Catch2 program, one CTest
-# entry per test case. TORCH gives it LibTorch (and its folder as run path).
+# trainhost_add_test(NAME SOURCES … LIBRARIES … [TORCH] [SERIAL] [LABELS …]): a Catch2 program, one
+# CTest entry per test case. TORCH gives it LibTorch (and its folder as run path); SERIAL: nothing
+# else runs beside it.
 find_package(Catch2 2 REQUIRED)
 include(Catch)
 
@@ -9,7 +10,7 @@ target_compile_options(trainhost_catch PRIVATE -O0)
 target_link_libraries(trainhost_catch PUBLIC Catch2::Catch2)
 
 function(trainhost_add_test NAME)
-  cmake_parse_arguments(ARG "TORCH" "" "SOURCES;LIBRARIES;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "TORCH;SERIAL" "" "SOURCES;LIBRARIES;LABELS" ${ARGN})
   if(ARG_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "trainhost_add_test(${NAME}): unknown arguments ${ARG_UNPARSED_ARGUMENTS}")
   endif()
@@ -20,6 +21,9 @@ function(trainhost_add_test NAME)
     set_target_properties(${NAME} PROPERTIES BUILD_RPATH ${TRAINHOST_LIBTORCH_DIR}/lib)
   endif()
   set(PROPERTIES TIMEOUT 300)
+  if(ARG_SERIAL)
+    list(APPEND PROPERTIES RUN_SERIAL TRUE)
+  endif()
   if(ARG_LABELS)
     list(APPEND PROPERTIES LABELS "${ARG_LABELS}")
   endif()

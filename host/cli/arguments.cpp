@@ -134,26 +134,34 @@ std::vector<std::int64_t> parse_worlds(const std::string& list) {
   return out;
 }
 
+std::int64_t positive(std::int64_t value, const char* option, std::int64_t most) {
+  if (value >= 1 && value <= most) return value;
+  refuse(std::string(option) + " does not fit: " + std::to_string(value),
+         "give a number from 1 to " + std::to_string(most));
+}
+
 Arguments parse_describe(const std::vector<std::string>& words) {
   DescribeArguments out;
   std::string worlds = "1,2,4,8";
-  ::CLI::App app("Says what a run would do, a column for each number of ranks; opens no device.",
-                 "trainhost describe");
-  app.footer("Example:\n  trainhost describe quickstart --world 1,2,4");
+  ::CLI::App app(
+      "Says what a run would do and need, for each number of ranks and each strategy: batches and "
+      "rates, bytes of a rank and bytes sent. With --probe and --measure it opens devices.",
+      "trainhost describe");
+  app.footer("Example:\n  trainhost describe quickstart --world 1,2,4 --probe");
   add_recipe(app, out.recipe, out.overrides);
   app.add_option("--world", worlds, "Numbers of ranks (default 1,2,4,8)")->type_name("N,N");
+  app.add_flag("--probe", out.probe,
+               "Train a few steps alone, on CPU: activations and the time of a step, predicted");
+  app.add_flag("--measure", out.measure,
+               "Train a few steps under each strategy, on CPU: bytes and time beside the claims");
+  app.add_option("--steps", out.steps, "Steps that are timed (default 5)")->type_name("K");
   add_plugins(app, out.plugins);
   app.add_flag("--json", out.json, "For scripts");
   if (auto text = parse(app, words)) return *text;
   check_overrides(out.overrides);
   out.worlds = parse_worlds(worlds);
+  positive(out.steps, "--steps", 1000);
   return out;
-}
-
-std::int64_t positive(std::int64_t value, const char* option, std::int64_t most) {
-  if (value >= 1 && value <= most) return value;
-  refuse(std::string(option) + " does not fit: " + std::to_string(value),
-         "give a number from 1 to " + std::to_string(most));
 }
 
 Arguments parse_prove(const std::vector<std::string>& words) {

@@ -22,6 +22,9 @@ struct DescribeArguments {
   std::vector<std::string> overrides;
   std::vector<std::int64_t> worlds = {1, 2, 4, 8};
   std::vector<std::string> plugins;
+  bool probe = false;      ///< predict activations and seconds from a probe
+  bool measure = false;    ///< train a few steps under every strategy and world
+  std::int64_t steps = 5;  ///< of each objective, for both
   bool json = false;
 };
 struct ProveArguments {

@@ -2,10 +2,14 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "host/cli/commands.h"
+#include "host/cli/cost_queries.h"
+#include "host/cli/cost_report.h"
 #include "host/cli/installed_files.h"
 #include "host/recipe/describe.h"
+#include "host/recipe/value_json.h"
 
 namespace trainhost::cli {
 namespace {
@@ -25,6 +29,23 @@ std::string machine_text(const recipe::RunPlan& base, plugins::Catalog& catalog,
   }
 }
 
+Costs ask(const DescribeArguments& arguments, const recipe::Recipe& recipe,
+          plugins::Catalog& catalog) {
+  CostQueries queries(recipe, arguments.worlds, catalog);
+  Costs costs = queries.claims();
+  if (!costs.problem.empty()) return costs;
+  if (arguments.probe) queries.probe(costs, arguments.steps);
+  if (arguments.measure) queries.measure(costs, arguments.steps);
+  predict(costs);
+  return costs;
+}
+
+std::string with_costs(const std::string& description, const std::string& costs) {
+  recipe::Json json = recipe::Json::parse(description);
+  json["costs"] = recipe::Json::parse(costs);
+  return recipe::dump_json(json) + "\n";
+}
+
 }  // namespace
 
 int describe_command(const DescribeArguments& arguments) {
@@ -40,8 +61,10 @@ int describe_command(const DescribeArguments& arguments) {
         {.ranks = ranks, .nodes = 1, .cpus = launch::usable_cores(), .device = device});
   }
   const recipe::Description description = recipe::describe(recipe, worlds, machine);
-  const std::string text =
-      arguments.json ? recipe::describe_json(description) : recipe::describe_text(description);
+  const Costs costs = ask(arguments, recipe, catalog);
+  const std::string text = arguments.json
+                               ? with_costs(recipe::describe_json(description), costs_json(costs))
+                               : recipe::describe_text(description) + costs_text(costs);
   std::fputs(text.c_str(), stdout);
   return 0;
 }

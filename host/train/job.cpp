@@ -8,7 +8,7 @@
 namespace trainhost::train {
 namespace {
 
-constexpr std::int64_t kMaxJobFile = std::int64_t{1} << 20;
+constexpr std::int64_t kMaxJobFile = std::int64_t{16} << 20;
 
 [[noreturn]] void refuse(const std::string& where, const std::string& what) {
   throw Error(Failure::kUser,
@@ -28,12 +28,30 @@ Job::Use use_from(const nlohmann::ordered_json& json) {
   return out;
 }
 
+std::vector<recipe::RunPlan> plans_from(const nlohmann::ordered_json& json,
+                                        const std::string& file) {
+  std::vector<recipe::RunPlan> out;
+  for (const auto& plan : json.at("plans")) {
+    out.push_back(recipe::plan_from_json(plan.dump(), file));
+  }
+  return out;
+}
+
+Job::Probe probe_from(const nlohmann::ordered_json& json) {
+  return {.warmup = json.at("warmup").get<std::int64_t>(),
+          .steps = json.at("steps").get<std::int64_t>(),
+          .alone = json.at("alone").get<bool>()};
+}
+
 }  // namespace
 
 Job Job::from(const launch::RankEnvironment& environment) {
   if (environment.job == "train") return {};
-  static const std::map<std::string, Kind> kKinds = {
-      {"prove", Kind::kProve}, {"predict", Kind::kPredict}, {"export", Kind::kExport}};
+  static const std::map<std::string, Kind> kKinds = {{"prove", Kind::kProve},
+                                                     {"predict", Kind::kPredict},
+                                                     {"export", Kind::kExport},
+                                                     {"describe", Kind::kDescribe},
+                                                     {"probe", Kind::kProbe}};
   const auto kind = kKinds.find(environment.job);
   if (kind == kKinds.end()) refuse("TRAINHOST_JOB", "unknown job '" + environment.job + "'");
   const std::string text = checkpoint::read_text_file(environment.job_file, kMaxJobFile);
@@ -41,10 +59,22 @@ Job Job::from(const launch::RankEnvironment& environment) {
   Job out;
   out.kind = kind->second;
   try {
-    if (out.kind == Kind::kProve) {
-      out.prove_steps = json.at("steps").get<std::int64_t>();
-    } else {
-      out.use = use_from(json);
+    switch (out.kind) {
+      case Kind::kTrain:
+        break;
+      case Kind::kProve:
+        out.prove_steps = json.at("steps").get<std::int64_t>();
+        break;
+      case Kind::kPredict:
+      case Kind::kExport:
+        out.use = use_from(json);
+        break;
+      case Kind::kDescribe:
+        out.plans = plans_from(json, environment.job_file);
+        break;
+      case Kind::kProbe:
+        out.probe = probe_from(json);
+        break;
     }
   } catch (const nlohmann::ordered_json::exception&) {
     refuse(environment.job_file, "the job of kind '" + environment.job + "' is not whole");

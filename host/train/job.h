@@ -6,13 +6,15 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "host/launch/rank_environment.h"
+#include "host/recipe/plan.h"
 
 namespace trainhost::train {
 
 struct Job {
-  enum class Kind { kTrain, kProve, kPredict, kExport };
+  enum class Kind { kTrain, kProve, kPredict, kExport, kDescribe, kProbe };
   Kind kind = Kind::kTrain;
   /// kProve: optimizer steps of each objective; the last one is the epoch's last, which is often
   /// uneven.
@@ -27,8 +29,15 @@ struct Job {
     std::string facts;                           ///< kExport: members of model.json, a JSON object
   };
   Use use{};
+  /// kDescribe: what claims are asked of; the plans differ in strategy and world.
+  std::vector<recipe::RunPlan> plans{};
+  struct Probe {
+    std::int64_t warmup = 2, steps = 5;  ///< of each objective
+    bool alone = false;                  ///< each process by itself (host/train/probe.h)
+  };
+  Probe probe{};
 
-  bool trains() const { return kind == Kind::kTrain || kind == Kind::kProve; }
+  bool uses_trained_model() const { return kind == Kind::kPredict || kind == Kind::kExport; }
 
   /// Reads TRAINHOST_JOB and its file. Throws Error (kUser) on what it does not know.
   static Job from(const launch::RankEnvironment& environment);

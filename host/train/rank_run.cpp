@@ -17,14 +17,17 @@
 #include "host/plugins/load.h"
 #include "host/recipe/plan.h"
 #include "host/train/clock.h"
-#include "host/train/exceptions.h"
+#include "host/train/describe_claims.h"
 #include "host/train/job.h"
+#include "host/train/memory_counter.h"
 #include "host/train/model_check.h"
 #include "host/train/optimizers.h"
+#include "host/train/probe.h"
 #include "host/train/rank_host.h"
 #include "host/train/tcp_store.h"
 #include "host/train/trainer.h"
 #include "host/train/use_model.h"
+#include "host/train/verdict.h"
 #include "trainhost/device.h"
 #include "trainhost/model.h"
 #include "trainhost/strategy.h"
@@ -127,6 +130,7 @@ struct Process {
   ModelSpec spec{};
   std::vector<ObjectiveSpec> objectives{};
   std::string run_directory{};
+  MemoryCounter* memory = nullptr;  // where the job counts; LibTorch keeps it
 
   /// Groups of rank threads: the first one that asks for a name makes the ends of all.
   std::mutex groups_mutex{};
@@ -221,15 +225,23 @@ void run_rank(Process& process, int local, Communicator& communicator) {
   const double making = now();
   require_exact_sums(process, communicator);
   const auto optimizer = make_optimizer(process.plan.optimizer, process.spec.groups);
+  const auto group = [&](const std::string& name) {
+    return make_communicator(process, local, name);
+  };
+  if (process.job.kind == Job::Kind::kProbe) {
+    probe({process.plan, process.job.probe, host, *process.model, process.spec, process.objectives,
+           session, communicator, *process.strategy, *optimizer, *process.memory, group,
+           [&] { return session.communicator(*process.store, "alone", 0, 1); }});
+    return;
+  }
   const auto numerics = process.plan.numerics == "exact" ? Numerics::kExact : Numerics::kFast;
   const auto attached = process.strategy->attach(
       {host, process.spec, process.objectives, session, communicator, *optimizer, numerics,
-       sixteen_bits(process.plan.train.gradient_dtype),
-       [&](const std::string& name) { return make_communicator(process, local, name); }});
+       sixteen_bits(process.plan.train.gradient_dtype), group});
   const auto rank = process.model->make_rank(communicator.rank(), communicator.world());
   if (host.rank() == 0) host.events().phase_end("start", now() - making);
 
-  if (!process.job.trains()) {
+  if (process.job.uses_trained_model()) {
     use_model({process.plan, process.job, host, *process.model, process.spec, *rank, session,
                communicator, *attached});
     return;
@@ -245,60 +257,6 @@ void run_rank(Process& process, int local, Communicator& communicator) {
   }
 }
 
-/// How the process ends: tells the parent of the first failure of its ranks, since the others are
-/// its consequences.
-class Verdict {
- public:
-  Verdict(telemetry::EventWriter& events, const launch::Control& control)
-      : events_(events), control_(control) {}
-
-  /// Calls `function` for a rank; what it throws ends the other ranks too. `who`: what an exception
-  /// that is no Error is put down to.
-  template <class Function>
-  void guard(int rank, int slot, const std::string& who, Function&& function) noexcept {
-    try {
-      function();
-    } catch (const Interrupted&) {
-      interrupted(rank);
-    } catch (const Error& error) {
-      failed(rank, slot, error);
-    } catch (const std::exception& error) {
-      failed(rank, slot, as_error(who, error));
-    }
-  }
-
-  int code() const { return code_; }
-  bool good() {
-    const std::lock_guard lock(mutex_);
-    return !ended_;
-  }
-
- private:
-  void interrupted(int rank) {
-    const std::lock_guard lock(mutex_);
-    if (std::exchange(ended_, true)) return;
-    telemetry::Summary summary;
-    summary.rank = rank;
-    summary.interrupted = true;
-    events_.send(summary);
-  }
-
-  void failed(int rank, int slot, const Error& error) {
-    const std::lock_guard lock(mutex_);
-    if (std::exchange(ended_, true)) return;
-    code_ = static_cast<int>(error.failure());
-    events_.send(telemetry::failed(rank, error, control_.doing(slot)));
-    control_.abort_signal().raise(rank);
-  }
-
-  telemetry::EventWriter& events_;
-  const launch::Control& control_;
-  std::mutex mutex_;
-  // State below is protected by mutex_, until the ranks have ended.
-  bool ended_ = false;
-  int code_ = 0;
-};
-
 std::string trainer_of(const recipe::RunPlan& plan) {
   return "model '" + plan.model.id + "' under strategy '" + plan.strategy.id + "'";
 }
@@ -307,6 +265,7 @@ void set_up(Process& process, telemetry::EventWriter& events) {
   const double begin = now();
   make_hosts(process, events);
   load_plugins(process);
+  if (process.job.kind == Job::Kind::kProbe) process.memory = &MemoryCounter::install();
   process.store =
       make_store(process.environment, process.control.abort_signal(), process.plan.train.timeout);
   if (process.environment.rank == 0) events.phase_end("start", now() - begin);
@@ -316,7 +275,7 @@ void declare(Process& process) {
   prepare(*process.model, *process.store, *process.hosts.front(), process.environment);
   process.spec = process.model->declare();
   process.objectives = process.model->objectives();
-  if (!process.job.trains()) {
+  if (process.job.uses_trained_model()) {
     check_use(process.plan, process.job, *process.model, *process.hosts.front());
   }
   check_model(process.plan.model.id, process.spec, process.objectives);
@@ -348,6 +307,22 @@ void run_as_threads(Process& process, Verdict& verdict) {
   }
 }
 
+/// No device, no strategy's session: the model's declaration is enough.
+void describe(Process& process, telemetry::EventWriter& events) {
+  make_hosts(process, events);
+  RankHost& host = *process.hosts.front();
+  MemoryCounter& memory = MemoryCounter::install();
+  const recipe::RunPlan& plan = process.plan;
+  const auto plugin = plugins::load(plan.model.file, plugins::Kind::kModel);
+  const Options model_options(plan.model.options, "model"), data_options(plan.data, "data");
+  process.model = plugin.make<Model>(host, &model_options, &data_options);
+  host.doing("preparing the data");
+  process.model->prepare(true);
+  telemetry::Summary summary;
+  summary.json = describe_claims(process.job.plans, *process.model, host, memory);
+  events.send(summary);
+}
+
 }  // namespace
 
 int run_ranks(const launch::RankEnvironment& environment, const launch::Control& control,
@@ -360,6 +335,10 @@ int run_ranks(const launch::RankEnvironment& environment, const launch::Control&
         recipe::plan_from_json(checkpoint::read_text_file(environment.plan_file, kMaxPlan),
                                environment.plan_file),
         Job::from(environment)};
+    if (process.job.kind == Job::Kind::kDescribe) {
+      describe(process, events);
+      return;
+    }
     set_up(process, events);
     verdict.guard(rank, slot, trainer_of(process.plan), [&] {
       declare(process);

@@ -189,6 +189,15 @@ void Trainer::run() {
 }
 
 void Trainer::prove() {
+  run_few_steps([this](const std::string& place) { report_state(place); });
+  send_summary(interrupted_);
+}
+
+void Trainer::try_out() {
+  run_few_steps([](const std::string&) {});
+}
+
+void Trainer::run_few_steps(const std::function<void(const std::string& place)>& done) {
   start_loading();
   parts_.host.training_has_begun();
   reported_at_ = now();
@@ -198,16 +207,15 @@ void Trainer::prove() {
     const std::int64_t steps = steps_of(objective, position_.epoch);
     for (position_.step = 0; position_.step < steps && !interrupted_;) {
       run_step(objective, position_.step, steps);
-      report_state(objectives_[objective].name + " " + std::to_string(position_.step));
+      done(objectives_[objective].name + " " + std::to_string(position_.step));
     }
     ++position_.objective;
   }
   execution_.begin_inference();
   parts_.rank.end_epoch(position_.epoch, execution_);
   last_loss_ = telemetry::kNone;
-  if (!interrupted_) report_state("end of the epoch");
+  if (!interrupted_) done("end of the epoch");
   prefetcher_.reset();
-  send_summary(interrupted_);
 }
 
 void Trainer::run_epoch() {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,7 +35,7 @@ class Trainer {
     Communicator& communicator;
     StrategySession& session;
     std::string run_directory;  ///< the same on every rank
-    std::int64_t prove_steps;   ///< of each objective; 0: all there are
+    std::int64_t prove_steps;   ///< or of try_out, of each objective; 0: all there are
     Economies economies{};
   };
 
@@ -47,6 +48,8 @@ class Trainer {
   /// Trains `prove_steps` steps of each objective and ends the epoch; tells the parent the hash of
   /// the state after each. Neither evaluates nor saves.  [collective]
   void prove();
+  /// The same without a word to the parent: for a session that measures.  [collective]
+  void try_out();
 
  private:
   struct Objective {
@@ -74,6 +77,7 @@ class Trainer {
   // The loop.
   void run_epoch();
   bool run_objective(int objective);
+  void run_few_steps(const std::function<void(const std::string& place)>& done);
   Loss loss_of(int objective, const Batch& batch);
   StepTotals run_micro_batches(int objective);
   void run_step(int objective, std::int64_t step, std::int64_t steps);

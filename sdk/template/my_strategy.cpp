@@ -39,8 +39,9 @@ class Session : public StrategySession {
   Tensors after_unit(int, Tensors outputs, Pass) override { return outputs; }
 
   void begin_step(int objective, int) override { objective_ = objective; }
-  void before_backward(Backward) override {}
+  void before_backward(Backward) override { replica_.before_backward(); }
   void after_backward(Backward which) override {
+    replica_.after_backward(which);
     // Autograd adds micro-batches up, so one reduction at the end of the step is enough. Exact
     // numerics wants each micro-batch reduced by itself: then all strategies add in one order.
     const bool last = which == Backward::kLastOfStep;
@@ -118,13 +119,14 @@ class MyStrategy : public Strategy {
  public:
   MyStrategy(Host&, const Options&) {}
 
-  Claims claims(const ModelSpec& model, const std::vector<ObjectiveSpec>& objectives,
-                const Optimizer& optimizer, int world) const override {
-    Claims claims = replicated_claims(model, objectives, optimizer);
-    for (std::size_t o = 0; o < objectives.size(); ++o) {
-      for (const int unit : objectives[o].units) {
-        claims.traffic[o] += 2 * flat_layout(model.units[unit]).bytes * (world - 1) / world;
-      }
+  // What a run will cost, before it: `trainhost describe` shows it, and `--measure` holds it
+  // against a run.
+  Claims claims(const ClaimsRequest& request) const override {
+    Claims claims = replicated_claims(request);
+    ClaimsRequest own_type = request;
+    own_type.gradient_dtype.reset();  // this strategy sends gradients as they are
+    for (std::size_t o = 0; o < request.objectives.size(); ++o) {
+      claims.traffic[o] = all_reduce_traffic(reduced_bytes(own_type, o), request.world);
     }
     return claims;
   }

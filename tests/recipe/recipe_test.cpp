@@ -129,7 +129,8 @@ TEST_CASE("all mistakes of a recipe are reported at once, by line") {
         "r.lua:6: train.epochs must be from 1 to 1000000, not 0",
         "r.lua:6: unknown key 'sede' in train; did you mean 'seed'?",
         "r.lua:7: precision must be one of fp32, bf16, fp16, not 'fp8'",
-        "r.lua:8: unknown strategy 'dpp'; known strategies: ddp, single, zero2, zero3; did you mean "
+        "r.lua:8: unknown strategy 'dpp'; known strategies: ddp, single, zero2, zero3; did you "
+        "mean "
         "'ddp'?"}) {
     CHECK_THAT(all.message, Contains(part));
   }
@@ -281,4 +282,22 @@ TEST_CASE("an option of another optimizer is refused") {
   CHECK_THAT(message("{ 'adam', lr = 1, min_lr = 2 }"), Contains("must not exceed"));
   CHECK_THAT(message("{ 'adam', lr = 1, warmup = 1.5 }"), Contains("whole steps"));
   CHECK(plan_of("optimizer = { 'sgd', lr = 1, nesterov = true }").optimizer.nesterov);
+}
+
+TEST_CASE("units to run again in backward: all, none, every so many, or by name") {
+  const auto train = [](const std::string& value) {
+    return load(recipe_text(), {"train.activation_checkpointing=" + value}).base().train;
+  };
+  CHECK(plan_of("").train.recompute_every == 0);
+  CHECK(plan_of("").train.gradient_dtype == "fp32");
+  CHECK(train("all").recompute_every == 1);
+  CHECK(train("none").recompute_every == 0);
+  CHECK(train("3").recompute_every == 3);
+  CHECK(train("{\"a\", \"b\"}").recompute_units == Kinds{"a", "b"});
+  for (const char* wrong : {"0", "-1", "1.5", "some", "true", "{1, 2}", "{x = \"a\"}"}) {
+    CAPTURE(wrong);
+    CHECK_THROWS_WITH(
+        train(wrong),
+        Contains("train.activation_checkpointing must be \"all\", \"none\", a number"));
+  }
 }

@@ -118,24 +118,35 @@ TEST_CASE("parameters that only some ranks use hold nobody up", "[transformer]")
   const std::string task = GENERATE("classify", "contrastive", "gradcache");
   const int world = GENERATE(2, 4);
   const Bench bench(kTransformer);
-  bench.proved({"model.adapter=tokens", "model.task=" + task, "train.timeout=10", "--world",
-                std::to_string(world)});
+  Arguments arguments{"model.adapter=tokens", "model.task=" + task, "train.timeout=10", "--world",
+                      std::to_string(world)};
+  if (world == 4) arguments.push_back("--quick");
+  bench.proved(arguments);
 }
 
-TEST_CASE("mixed precision gives the same bits under every strategy, and others than fp32") {
+TEST_CASE("mixed precision gives the same bits under every strategy") {
   const std::string model = GENERATE("tiny", "transformer");
   const std::string precision = GENERATE("precision=bf16", "precision=fp16",
                                          "train.gradient_dtype=bf16", "train.gradient_dtype=fp16");
   const int world = GENERATE(2, 3);
   CAPTURE(model, precision, world);
   const Bench bench(recipe_of(model));
-  const Arguments plain{"--world", std::to_string(world), "--quick", "--steps", "4"};
-  const auto fp32 = bench.proved(plain);
-  Arguments mixed = plain;
-  mixed.insert(mixed.end(), {precision, "train.accumulate=2"});
-  mixed.erase(std::ranges::find(mixed, "--quick"));
-  const auto sixteen = bench.proved(mixed);
-  CHECK(sixteen["runs"][0]["hash"] != fp32["runs"][0]["hash"]);
+  Arguments arguments{precision, "train.accumulate=2", "--steps", "4",
+                      "--world", std::to_string(world)};
+  if (world == 3 || precision.starts_with("train")) arguments.push_back("--quick");
+  bench.proved(arguments);
+}
+
+TEST_CASE("mixed precision gives other bits than fp32") {
+  const Bench bench(kTransformer);
+  std::set<std::string> hashes;
+  for (const char* precision : {"precision=fp32", "precision=bf16", "precision=fp16",
+                                "train.gradient_dtype=bf16", "train.gradient_dtype=fp16"}) {
+    const auto json = bench.proved({precision, "--world", "2", "--quick", "--steps", "1"});
+    hashes.insert(json["runs"][0]["hash"]);
+  }
+  // The first step of both kinds of fp16 overflows, so neither changes anything.
+  CHECK(hashes.size() == 4);
 }
 
 TEST_CASE("fast sums give nearly the same") {
@@ -143,8 +154,9 @@ TEST_CASE("fast sums give nearly the same") {
   const int world = GENERATE(2, 4);
   CAPTURE(model, world);
   const Bench bench(recipe_of(model));
-  const auto json =
-      bench.proved({"--fast", "train.accumulate=3", "--world", std::to_string(world)});
+  Arguments arguments{"--fast", "train.accumulate=3", "--world", std::to_string(world)};
+  if (world == 4) arguments.push_back("--quick");
+  const auto json = bench.proved(arguments);
   CHECK(json["compare"] == "close");
 }
 
@@ -175,7 +187,7 @@ TEST_CASE("losses that look at all ranks are equal too", "[transformer]") {
 TEST_CASE("another seed gives another hash, the same one the same") {
   const Bench bench(kKgat);
   const auto hash = [&](const std::string& seed) {
-    return bench.proved({"--steps", "1", "train.seed=" + seed})["runs"][0]["hash"];
+    return bench.proved({"--quick", "--steps", "1", "train.seed=" + seed})["runs"][0]["hash"];
   };
   const auto five = hash("5");
   CHECK(hash("5") == five);
@@ -186,7 +198,8 @@ TEST_CASE("faults are found, with the first tensor and step") {
   const std::string model = GENERATE("tiny", "kgat");
   const Bench bench(recipe_of(model));
   const auto differing = [&](const std::string& strategy) {
-    const auto json = bench.proved({"strategy=" + strategy, "optimizer={\"sgd\",lr=1e-2}"}, 1);
+    const auto json =
+        bench.proved({"--quick", "strategy=" + strategy, "optimizer={\"sgd\",lr=1e-2}"}, 1);
     CHECK(json["runs"][1]["hash"] == json["runs"][0]["hash"]);
     const auto& faulty = json["runs"].back();
     REQUIRE(faulty["strategy"] == strategy);
@@ -235,7 +248,7 @@ TEST_CASE("for people: a table, what differs, and the exit code") {
   CHECK(good.code == 0);
   CHECK_THAT(good.output, Contains("single, 2 virtual ranks") && Contains("the reference") &&
                               Contains("fit 2") && Contains("shrink 2") && Contains("every bit"));
-  const Ended bad = bench.prove({"strategy=faulty_no_division"});
+  const Ended bad = bench.prove({"--quick", "strategy=faulty_no_division"});
   CHECK(bad.code == 1);
   CHECK_THAT(bad.output, Contains("DIFFERS") && Contains("faulty_no_division differs first after "
                                                          "step fit 1: tensor 'parameter/"));

@@ -54,13 +54,11 @@ class Ddp : public Strategy {
   Ddp(Host&, const Options& options)
       : bucket_bytes_(static_cast<std::int64_t>(options.real("bucket_mb") * 1048576)) {}
 
-  Claims claims(const ModelSpec& model, const std::vector<ObjectiveSpec>& objectives,
-                const Optimizer& optimizer, int world) const override {
-    Claims claims = replicated_claims(model, objectives, optimizer);
-    for (std::size_t o = 0; o < objectives.size(); ++o) {
-      std::int64_t bytes = 0;
-      for (const int unit : objectives[o].units) bytes += flat_layout(model.units[unit]).bytes;
-      claims.traffic[o] = 2 * bytes * (world - 1) / world;
+  Claims claims(const ClaimsRequest& request) const override {
+    Claims claims = replicated_claims(request);
+    claims.transient += bucket_copies(request);
+    for (std::size_t o = 0; o < request.objectives.size(); ++o) {
+      claims.traffic[o] = all_reduce_traffic(reduced_bytes(request, o), request.world);
     }
     return claims;
   }

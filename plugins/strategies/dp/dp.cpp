@@ -146,14 +146,18 @@ class Dp : public Strategy {
   Dp(Host&, const Options& options)
       : bucket_bytes_(static_cast<std::int64_t>(options.real("bucket_mb") * 1048576)) {}
 
-  /// The root's: the other ranks have no optimizer states.
-  Claims claims(const ModelSpec& model, const std::vector<ObjectiveSpec>& objectives,
-                const Optimizer& optimizer, int world) const override {
-    Claims claims = replicated_claims(model, objectives, optimizer);
-    for (std::size_t o = 0; o < objectives.size(); ++o) {
-      std::int64_t bytes = 0;
-      for (const int unit : objectives[o].units) bytes += flat_layout(model.units[unit]).bytes;
-      claims.traffic[o] = world == 1 ? 0 : 2 * bytes * (world - 1) / world;
+  /// The root's: the other ranks have no optimizer states. Gradients travel one way, the updated
+  /// parameters the other, once.
+  Claims claims(const ClaimsRequest& request) const override {
+    Claims claims = replicated_claims(request);
+    claims.transient += bucket_copies(request);
+    for (std::size_t o = 0; o < request.objectives.size(); ++o) {
+      std::int64_t parameters = 0;
+      for (const int unit : request.objectives[o].units) {
+        parameters += flat_layout(request.model.units[unit]).bytes;
+      }
+      claims.traffic[o] =
+          (reduced_bytes(request, o) + parameters) * (request.world - 1) / request.world;
     }
     return claims;
   }

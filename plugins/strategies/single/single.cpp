@@ -4,6 +4,7 @@
 // parameters: the batch is cut as for N devices, and gradients are summed in rank order.
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -19,6 +20,12 @@ namespace {
 
 using namespace trainhost;
 
+/// A dense gradient is autograd's own tensor, handed over without a copy. One that may come as
+/// rows needs a dense buffer to come into.
+bool needs_buffer(const UnitSpec& unit) {
+  return std::ranges::any_of(unit.parameters, &ParameterSpec::row_sparse);
+}
+
 at::Tensor gradient_bytes(const AttachContext& context, std::size_t unit) {
   return at::zeros({flat_layout(context.model.units[unit]).bytes},
                    at::TensorOptions(at::kByte).device(context.device.device()));
@@ -28,14 +35,9 @@ at::Tensor gradient_bytes(const AttachContext& context, std::size_t unit) {
 class Session : public StrategySession {
  public:
   explicit Session(const AttachContext& context) : replica_(context) {
-    // A dense gradient is autograd's own tensor, handed over without a copy. One that may come as
-    // rows needs a dense buffer to come into.
     for (std::size_t u = 0; u < context.model.units.size(); ++u) {
-      for (const ParameterSpec& parameter : context.model.units[u].parameters) {
-        if (!parameter.row_sparse) continue;
-        replica_.bind_gradients(static_cast<int>(u), gradient_bytes(context, u));
-        break;
-      }
+      if (!needs_buffer(context.model.units[u])) continue;
+      replica_.bind_gradients(static_cast<int>(u), gradient_bytes(context, u));
     }
   }
 
@@ -72,8 +74,9 @@ class VirtualSession : public StrategySession {
   Lent before_unit(int unit, Pass pass) override { return replica_.lend(unit, pass); }
   Tensors after_unit(int, Tensors outputs, Pass) override { return outputs; }
   void begin_step(int objective, int) override { objective_ = objective; }
-  void before_backward(Backward) override {}
+  void before_backward(Backward) override { replica_.before_backward(); }
   void after_backward(Backward which) override {
+    replica_.after_backward(which);
     if (which == Backward::kPart) return;
     wait_for_all();
     if (first_) ranks_->sum(objective_, which == Backward::kLastOfStep);
@@ -118,9 +121,12 @@ class Single : public Strategy {
   Single(Host&, const Options& options)
       : virtual_ranks_(static_cast<int>(options.integer("virtual_ranks"))) {}
 
-  Claims claims(const ModelSpec& model, const std::vector<ObjectiveSpec>& objectives,
-                const Optimizer& optimizer, int) const override {
-    return replicated_claims(model, objectives, optimizer);
+  /// Of the device, also where virtual ranks share it.
+  Claims claims(const ClaimsRequest& request) const override {
+    Claims claims = replicated_claims(request);
+    const bool is_virtual = virtual_ranks_ > 1 || request.numerics == Numerics::kExact;
+    claims.gradients = is_virtual ? virtual_gradients(request.model) : own_gradients(request);
+    return claims;
   }
 
   std::unique_ptr<StrategySession> attach(const AttachContext& context) override {
@@ -139,6 +145,33 @@ class Single : public Strategy {
   }
 
  private:
+  /// Each rank's, and their sum.
+  std::int64_t virtual_gradients(const ModelSpec& model) const {
+    std::int64_t bytes = 0;
+    for (const UnitSpec& unit : model.units) bytes += flat_layout(unit).bytes;
+    return (virtual_ranks_ + 1) * bytes;
+  }
+
+  /// The dense buffers, and autograd's own tensors of the objective that makes most.
+  static std::int64_t own_gradients(const ClaimsRequest& request) {
+    std::int64_t buffers = 0, most = 0;
+    for (const UnitSpec& unit : request.model.units) {
+      if (needs_buffer(unit)) buffers += flat_layout(unit).bytes;
+    }
+    for (const ObjectiveSpec& objective : request.objectives) {
+      std::int64_t bytes = 0;
+      for (const int index : objective.units) {
+        const UnitSpec& unit = request.model.units[index];
+        if (needs_buffer(unit)) continue;
+        for (const ParameterSpec& parameter : unit.parameters) {
+          bytes += parameter.requires_grad ? byte_count(parameter) : 0;
+        }
+      }
+      most = std::max(most, bytes);
+    }
+    return buffers + most;
+  }
+
   std::unique_ptr<StrategySession> attach_virtual(const AttachContext& context) {
     std::unique_ptr<StrategySession> session;
     if (context.communicator.rank() == 0) {

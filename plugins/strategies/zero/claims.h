@@ -10,8 +10,6 @@
 
 namespace zero {
 
-trainhost::Claims claims_of(const Settings& settings, const trainhost::ModelSpec& model,
-                            const std::vector<trainhost::ObjectiveSpec>& objectives,
-                            const trainhost::Optimizer& optimizer, int world);
+trainhost::Claims claims_of(const Settings& settings, const trainhost::ClaimsRequest& request);
 
 }  // namespace zero

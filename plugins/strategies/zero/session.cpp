@@ -159,8 +159,8 @@ class Stage2 : public Session {
     replica().before_backward();
   }
   void after_backward(Backward which) override {
-    gradients_.after_backward(which);
     replica().after_backward(which);
+    gradients_.after_backward(which);
   }
   void hold(bool on) override { gradients_.hold(on); }
 

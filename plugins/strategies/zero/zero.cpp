@@ -28,9 +28,8 @@ class Zero : public Strategy {
 #endif
   }
 
-  Claims claims(const ModelSpec& model, const std::vector<ObjectiveSpec>& objectives,
-                const Optimizer& optimizer, int world) const override {
-    return claims_of(settings_, model, objectives, optimizer, world);
+  Claims claims(const ClaimsRequest& request) const override {
+    return claims_of(settings_, request);
   }
   std::unique_ptr<StrategySession> attach(const AttachContext& context) override {
     return make_session(context, settings_);

@@ -30,16 +30,42 @@
 
 namespace trainhost {
 
-/// What a strategy promises, in bytes for each rank, and what it sends a step.
-struct Claims {
-  std::int64_t parameters = 0, gradients = 0, optimizer = 0, transient = 0, padding = 0;
-  /// Bytes each rank sends in a step of each objective (collectives tagged kStrategy).
-  std::vector<std::int64_t> traffic{};
-};
-
 /// How sums are ordered. kExact: every micro-step is reduced by itself, in rank order, so that all
 /// strategies give the same bits. kFast: whatever is quickest.
 enum class Numerics { kFast, kExact };
+
+/// What a strategy promises: bytes on the device of the rank that holds most, at the worst moment
+/// of a step, and what a rank sends. Activations come on top, and are the model's.
+struct Claims {
+  std::int64_t parameters = 0;  ///< as the model computes with them
+  std::int64_t buffers = 0;     ///< the model's tensors without gradient
+  std::int64_t gradients = 0;
+  std::int64_t optimizer = 0;  ///< states, and fp32 masters of 16-bit parameters
+  /// What comes and goes in a step beyond the gradient that autograd hands over last: staging,
+  /// gathered units, gradients that wait for their bucket.
+  std::int64_t transient = 0;
+  std::int64_t padding = 0;  ///< how much of the above only aligns
+  std::int64_t host = 0;     ///< in host memory or mapped files instead of on the device
+  /// Bytes a rank sends in a step of each objective (collectives tagged kStrategy), as the mean of
+  /// the ranks where they differ.
+  std::vector<std::int64_t> traffic{};
+
+  std::int64_t on_device() const {
+    return parameters + buffers + gradients + optimizer + transient;
+  }
+};
+
+/// What claims depend on.
+struct ClaimsRequest {
+  const ModelSpec& model;
+  const std::vector<ObjectiveSpec>& objectives;
+  const Optimizer& optimizer;
+  int world = 1;
+  int micro_batches = 1;  ///< of an optimizer step
+  Numerics numerics = Numerics::kFast;
+  /// As in AttachContext.
+  std::optional<at::ScalarType> gradient_dtype{};
+};
 
 struct AttachContext {
   Host& host;
@@ -151,8 +177,7 @@ class Strategy {
   virtual ~Strategy() = default;
 
   /// For `describe`: allocates nothing, needs no device.
-  virtual Claims claims(const ModelSpec& model, const std::vector<ObjectiveSpec>& objectives,
-                        const Optimizer& optimizer, int world) const = 0;
+  virtual Claims claims(const ClaimsRequest& request) const = 0;
 
   /// Allocates, initialises and binds the parameters on this rank's device.  [collective]
   virtual std::unique_ptr<StrategySession> attach(const AttachContext& context) = 0;

@@ -126,10 +126,7 @@ class Counting : public Strategy {
     inner_.reset(static_cast<Strategy*>(descriptor->create(host, &options, nullptr)));
   }
 
-  Claims claims(const ModelSpec& model, const std::vector<ObjectiveSpec>& objectives,
-                const Optimizer& optimizer, int world) const override {
-    return inner_->claims(model, objectives, optimizer, world);
-  }
+  Claims claims(const ClaimsRequest& request) const override { return inner_->claims(request); }
   std::unique_ptr<StrategySession> attach(const AttachContext& context) override {
     return std::make_unique<Session>(context, *inner_);
   }
