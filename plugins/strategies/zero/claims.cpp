@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "gradient_shards.h"
 #include "shard_layout.h"
 #include "trainhost/flat_layout.h"
 #include "trainhost/replicated_claims.h"
@@ -93,9 +94,10 @@ Claims claims_of(const Settings& settings, const ClaimsRequest& request) {
   claims.buffers = buffer_bytes(request.model);
   const std::set<int> lending = lenders(request.model);
   std::vector<std::int64_t> optimizer_of(world), part_of(world);
-  std::int64_t largest = 0, largest_wait = 0, largest_gathered = 0, lent = 0;
-  for (const ShardLayout& layout :
-       shard_layouts(request.model, request.objectives, settings.bucket_bytes, world)) {
+  std::int64_t largest_wait = 0, largest_gathered = 0, lent = 0;
+  const std::vector<ShardLayout> layouts =
+      shard_layouts(request.model, request.objectives, settings.bucket_bytes, world);
+  for (const ShardLayout& layout : layouts) {
     const Held bucket = held(settings, request, layout);
     claims.parameters += bucket.resident ? bucket.bytes : bucket.most;
     claims.padding += padding_of(request.model, layout);
@@ -104,7 +106,6 @@ Claims claims_of(const Settings& settings, const ClaimsRequest& request) {
       part_of[rank] +=
           layout.counts[rank] * static_cast<std::int64_t>(c10::elementSize(layout.bucket.dtype));
     }
-    largest = std::max(largest, bucket.wire);
     largest_wait = std::max(largest_wait, bucket.gradients);
     if (!bucket.resident && lending.contains(layout.bucket.units.front())) {
       lent += bucket.bytes;
@@ -121,7 +122,7 @@ Claims claims_of(const Settings& settings, const ClaimsRequest& request) {
   const std::int64_t part = std::ranges::max(part_of);
   if (settings.stage >= 2) {
     claims.gradients = part;
-    claims.transient = 2 * largest + largest_wait;  // two staging buffers
+    claims.transient = 2 * staging_bytes(layouts, request.gradient_dtype, world) + largest_wait;
   } else if (request.numerics == Numerics::kExact) {
     claims.gradients += part;
   }
