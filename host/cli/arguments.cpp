@@ -174,6 +174,10 @@ Arguments parse_prove(const std::vector<std::string>& words) {
   add_recipe(app, out.recipe, out.overrides);
   app.add_option("--world", out.world, "Ranks (default 2)")->type_name("N");
   app.add_option("--steps", out.steps, "Steps of each objective (default 3)")->type_name("K");
+  app.add_flag("--quick", out.quick,
+               "Each strategy once, without offload and activation checkpointing");
+  app.add_flag("--fast", out.fast,
+               "Fast sums, as in training: losses and the first gradients' norms to 1e-5");
   add_plugins(app, out.plugins);
   app.add_flag("--json", out.json, "For scripts");
   if (auto text = parse(app, words)) return *text;

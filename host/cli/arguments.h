@@ -32,6 +32,8 @@ struct ProveArguments {
   std::vector<std::string> overrides;
   std::int64_t world = 2;
   std::int64_t steps = 3;  ///< of each objective
+  bool fast = false;       ///< the recipe's fast numerics, compared with a tolerance
+  bool quick = false;      ///< each strategy once
   std::vector<std::string> plugins;
   bool json = false;
 };

@@ -47,9 +47,22 @@ struct Candidate {
   std::string id, label;
   std::string written;  ///< for the override; "": the recipe's own choice
   bool virtual_ranks = false;
+  bool recompute = false;  ///< with activation checkpointing of all units
 };
 
-std::vector<Candidate> candidates(const recipe::RunPlan& base, std::int64_t world) {
+void add_offloaded(std::vector<Candidate>& out) {
+  out.push_back(
+      {"zero1", "zero1 offload", "strategy={\"zero1\", offload_optimizer = true}", false});
+  out.push_back(
+      {"zero2", "zero2 offload", "strategy={\"zero2\", offload_optimizer = true}", false});
+  out.push_back({"zero3", "zero3 offload",
+                 "strategy={\"zero3\", resident_parameters = 0, offload_optimizer = true, "
+                 "offload_parameters = true}",
+                 false});
+}
+
+std::vector<Candidate> candidates(const recipe::RunPlan& base, const ProveArguments& arguments) {
+  const std::int64_t world = arguments.world;
   std::vector<Candidate> out = {
       {"single", fmt::format("single, {} virtual rank{}", world, world == 1 ? "" : "s"),
        fmt::format("strategy={{\"single\", virtual_ranks = {}}}", world), true},
@@ -59,11 +72,19 @@ std::vector<Candidate> candidates(const recipe::RunPlan& base, std::int64_t worl
       {"zero2", "zero2", "strategy=zero2", false},
       // Also small units are gathered.
       {"zero3", "zero3", "strategy={\"zero3\", resident_parameters = 0}", false}};
+  if (!arguments.quick) add_offloaded(out);
   const auto own = std::ranges::find(out, base.strategy.id, &Candidate::id);
   if (own == out.end()) {
     out.push_back({base.strategy.id, base.strategy.id, "", false});
   } else if (!own->virtual_ranks) {
     own->written.clear();
+  }
+  const std::size_t plain = out.size();
+  for (std::size_t c = 0; !arguments.quick && c < plain; ++c) {
+    Candidate again = out[c];
+    again.label += ", recomputed";
+    again.recompute = true;
+    out.push_back(std::move(again));
   }
   return out;
 }
@@ -111,11 +132,13 @@ class Prover {
   }
 
   const std::vector<ProvedRun>& runs() const { return runs_; }
+  Compare compare() const { return arguments_.fast ? Compare::kClose : Compare::kBits; }
 
   ProveFacts facts() const {
     const recipe::RunPlan& base = recipe_.base();
     const auto& train = base.train;
     ProveFacts out;
+    out.compare = compare();
     out.world = arguments_.world;
     out.steps = arguments_.steps;
     out.seed = train.seed;
@@ -123,11 +146,11 @@ class Prover {
     out.title = fmt::format("{}: {} rank{}, {} step{} of each objective and the end of the epoch",
                             base.recipe_file, out.world, out.world == 1 ? "" : "s", out.steps,
                             out.steps == 1 ? "" : "s");
-    out.settings = fmt::format(
-        "{}, batch {} as written, accumulate {}, clip_norm {}, seed {}; {} {}, exact sums",
-        base.optimizer.name, train.batch, train.accumulate,
-        train.clip_norm > 0 ? fmt::format("{}", train.clip_norm) : "off", train.seed, kind_,
-        base.precision);
+    out.settings =
+        fmt::format("{}, batch {} as written, accumulate {}, clip_norm {}, seed {}; {} {}, {} sums",
+                    base.optimizer.name, train.batch, train.accumulate,
+                    train.clip_norm > 0 ? fmt::format("{}", train.clip_norm) : "off", train.seed,
+                    kind_, base.precision, arguments_.fast ? "fast" : "exact");
     if (!stand_in_.empty()) out.settings += "\nstand-in: " + stand_in_;
     return out;
   }
@@ -142,7 +165,8 @@ class Prover {
     PreparedRun run = place_run(base, catalog_);
     recipe::RunPlan plan = recipe_.resolve(world_of(run));
     plan.strategy = base.strategy;
-    plan.numerics = "exact";
+    plan.numerics = arguments_.fast ? "fast" : "exact";
+    if (candidate.recompute) plan.train.recompute_every = 1;
     // Kernels may cut their work by the number of threads, which is to be the same in every run.
     if (plan.train.threads == 0) {
       plan.train.threads = std::max<std::int64_t>(
@@ -168,14 +192,14 @@ int prove_command(const ProveArguments& arguments) {
   const auto recipe = recipe::Recipe::load(find_recipe(arguments.recipe), arguments.overrides,
                                            plugin_lookup(catalog));
   Prover prover(arguments, catalog, recipe);
-  for (const Candidate& candidate : candidates(recipe.base(), arguments.world)) {
+  for (const Candidate& candidate : candidates(recipe.base(), arguments)) {
     const int code = prover.run(candidate);
     if (code != 0) return code;
   }
   const std::string text = arguments.json ? prove_json(prover.facts(), prover.runs())
                                           : prove_text(prover.facts(), prover.runs());
   std::fputs(text.c_str(), stdout);
-  return all_equal(prover.runs()) ? 0 : static_cast<int>(Failure::kRun);
+  return all_equal(prover.runs(), prover.compare()) ? 0 : static_cast<int>(Failure::kRun);
 }
 
 }  // namespace trainhost::cli

@@ -59,6 +59,46 @@ std::optional<Difference> difference_at(const ProvedRun::Place& expected,
   return std::nullopt;
 }
 
+bool is_close(double a, double b, double scale) {
+  return (std::isnan(a) && std::isnan(b)) || std::abs(a - b) <= kTolerance * scale;
+}
+
+/// Of an objective's states, which hold the gradients after its first step.
+bool is_state_of(const std::string& tensor, const std::string& objective) {
+  return tensor.starts_with("optimizer/" + objective + "/") &&
+         !tensor.starts_with("optimizer/" + objective + "/updates/");
+}
+
+std::optional<Difference> distance_at(const ProvedRun::Place& expected, const ProvedRun::Place& got,
+                                      const std::string& reference) {
+  constexpr double kRounding = 1e-3;  // of the norm of all tensors
+  const auto text = [&](const std::string& what, double is, double was) {
+    return fmt::format("{}: {} is {:.9g}, under {} it is {:.9g}", place_text(expected.name), what,
+                       is, reference, was);
+  };
+  if (!is_close(got.loss, expected.loss, std::abs(expected.loss))) {
+    return Difference{expected.name, "", text("the loss", got.loss, expected.loss)};
+  }
+  const std::size_t space = expected.name.rfind(" 1");
+  if (space == std::string::npos || space + 2 != expected.name.size()) return std::nullopt;
+  const std::string objective = expected.name.substr(0, space);
+  double all = 0;
+  for (const ProvedRun::Tensor& tensor : expected.tensors) {
+    if (is_state_of(tensor.name, objective)) all = std::max(all, std::sqrt(tensor.squares));
+  }
+  for (const ProvedRun::Tensor& tensor : expected.tensors) {
+    if (!is_state_of(tensor.name, objective)) continue;
+    const ProvedRun::Tensor* other = got.find(tensor.name);
+    const double was = std::sqrt(tensor.squares);
+    const double is = other == nullptr ? telemetry::kNone : std::sqrt(other->squares);
+    if (!is_close(is, was, std::max(was, kRounding * all))) {
+      return Difference{expected.name, tensor.name,
+                        text("the norm of '" + tensor.name + "'", is, was)};
+    }
+  }
+  return std::nullopt;
+}
+
 std::string loss_text(double loss) { return std::isnan(loss) ? "-" : fmt::format("{:.12g}", loss); }
 
 }  // namespace
@@ -87,9 +127,11 @@ void ProvedRun::add(const telemetry::State& state) {
       tensor.ranks_differ = tensor.ranks_differ || (!is_new && hash != tensor.hash);
       tensor.hash = hash;
       tensor.elements = said.elements;
+      tensor.squares = said.squares;
     } else {
       tensor.hash += hash;
       tensor.elements += said.elements;
+      tensor.squares += said.squares;
     }
   }
 }
@@ -108,13 +150,18 @@ std::string ProvedRun::hash() const {
   return fmt::format("{:016x}", hash);
 }
 
-std::optional<Difference> first_difference(const ProvedRun& reference, const ProvedRun& run) {
+std::optional<Difference> first_difference(const ProvedRun& reference, const ProvedRun& run,
+                                           Compare compare) {
   for (std::size_t p = 0; p < reference.places.size(); ++p) {
     const ProvedRun::Place& expected = reference.places[p];
     if (p >= run.places.size() || run.places[p].name != expected.name) {
       return Difference{expected.name, "", "nothing came " + place_text(expected.name)};
     }
     const ProvedRun::Place& got = run.places[p];
+    if (compare == Compare::kClose) {
+      if (auto distance = distance_at(expected, got, reference.strategy)) return distance;
+      continue;
+    }
     const auto tensor = difference_at(expected, got, reference.strategy);
     if (same_bits(expected.loss, got.loss)) {
       if (tensor) return tensor;
@@ -130,61 +177,85 @@ std::optional<Difference> first_difference(const ProvedRun& reference, const Pro
   return std::nullopt;
 }
 
-bool all_equal(const std::vector<ProvedRun>& runs) {
-  return std::ranges::none_of(
-      runs, [&](const ProvedRun& run) { return first_difference(runs.front(), run).has_value(); });
+bool all_equal(const std::vector<ProvedRun>& runs, Compare compare) {
+  return std::ranges::none_of(runs, [&](const ProvedRun& run) {
+    return first_difference(runs.front(), run, compare).has_value();
+  });
 }
 
-std::string prove_text(const ProveFacts& facts, const std::vector<ProvedRun>& runs) {
+namespace {
+
+/// A line for each step with a loss: the reference's, and those of runs that have another.
+std::string loss_table(const std::vector<ProvedRun>& runs, std::size_t width) {
   using telemetry::pad_left;
   using telemetry::pad_right;
   const ProvedRun& reference = runs.front();
+  const auto has_same = [&](const ProvedRun& run, std::size_t p) {
+    return p < run.places.size() && same_bits(run.places[p].loss, reference.places[p].loss);
+  };
+  std::vector<const ProvedRun*> others;
+  for (const ProvedRun& run : runs) {
+    bool same = true;
+    for (std::size_t p = 0; p < reference.places.size(); ++p) same = same && has_same(run, p);
+    if (!same) others.push_back(&run);
+  }
+  // The last part of a dotted id tells them apart.
+  const auto heading = [](const std::string& label) {
+    return pad_left(telemetry::cut(label.substr(label.rfind('.') + 1), 23), 24);
+  };
+  std::string out =
+      pad_right("loss of step", width) + heading(others.empty() ? "all" : reference.strategy);
+  for (const ProvedRun* run : others) out += heading(run->label);
+  out += "\n";
+  for (std::size_t p = 0; p < reference.places.size(); ++p) {
+    const ProvedRun::Place& place = reference.places[p];
+    if (std::isnan(place.loss)) continue;
+    out += pad_right(place.name, width) + pad_left(loss_text(place.loss), 24);
+    for (const ProvedRun* run : others) {
+      const bool known = p < run->places.size();
+      out += pad_left(!known ? "?" : has_same(*run, p) ? "=" : loss_text(run->places[p].loss), 24);
+    }
+    out += "\n";
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string prove_text(const ProveFacts& facts, const std::vector<ProvedRun>& runs) {
+  using telemetry::pad_right;
+  const ProvedRun& reference = runs.front();
+  const bool bits = facts.compare == Compare::kBits;
   std::string out = facts.title + "\n" + facts.settings + "\n\n";
   std::size_t width = 16;
   for (const ProvedRun& run : runs) width = std::max(width, telemetry::columns(run.label));
   out += pad_right("strategy", width) + "  state at the end  verdict\n";
   for (std::size_t r = 0; r < runs.size(); ++r) {
-    const char* verdict = first_difference(reference, runs[r]) ? "DIFFERS" : "equal";
+    const bool differs = first_difference(reference, runs[r], facts.compare).has_value();
+    const std::string verdict = differs ? "DIFFERS" : bits ? "equal" : "close";
     out += pad_right(runs[r].label, width) + "  " + pad_right(runs[r].hash(), 16) + "  " +
            (r == 0 ? "the reference" : verdict) + "\n";
   }
-  // The last part of a dotted id tells them apart.
-  const auto heading = [](const std::string& id) {
-    return pad_left(telemetry::cut(id.substr(id.rfind('.') + 1), 17), 18);
-  };
-  out += "\n" + pad_right("loss of step", width) + heading(reference.strategy);
-  for (std::size_t r = 1; r < runs.size(); ++r) out += heading(runs[r].strategy);
-  out += "\n";
-  for (std::size_t p = 0; p < reference.places.size(); ++p) {
-    const ProvedRun::Place& place = reference.places[p];
-    if (std::isnan(place.loss)) continue;
-    out += pad_right(place.name, width) + pad_left(loss_text(place.loss), 18);
-    for (std::size_t r = 1; r < runs.size(); ++r) {
-      const bool known = p < runs[r].places.size();
-      const double loss = known ? runs[r].places[p].loss : telemetry::kNone;
-      out += pad_left(!known ? "?" : same_bits(loss, place.loss) ? "=" : loss_text(loss), 18);
-    }
-    out += "\n";
-  }
-  out += "\n";
+  out += "\n" + loss_table(runs, width) + "\n";
   for (std::size_t r = 1; r < runs.size(); ++r) {
-    const auto difference = first_difference(reference, runs[r]);
+    const auto difference = first_difference(reference, runs[r], facts.compare);
     if (difference) out += runs[r].label + " differs first " + difference->text + "\n";
   }
-  if (all_equal(runs)) {
-    const std::size_t tensors = reference.places.empty() ? 0 : reference.places[0].tensors.size();
-    out += fmt::format(
-        "equal: {} strategies, {} places, {} tensors each, every bit\n", runs.size(),
-        reference.places.size(),
-        std::max(tensors,
-                 reference.places.empty() ? tensors : reference.places.back().tensors.size()));
+  if (!all_equal(runs, facts.compare)) return out;
+  std::size_t tensors = 0;
+  for (const ProvedRun::Place& place : reference.places) {
+    tensors = std::max(tensors, place.tensors.size());
   }
-  return out;
+  out += fmt::format("{}: {} runs, {} places, ", bits ? "equal" : "close", runs.size(),
+                     reference.places.size());
+  return out + (bits ? fmt::format("{} tensors each, every bit\n", tensors)
+                     : fmt::format("losses and the norms of first gradients to {}\n", kTolerance));
 }
 
 std::string prove_json(const ProveFacts& facts, const std::vector<ProvedRun>& runs) {
   Json out;
-  out["equal"] = all_equal(runs);
+  out["equal"] = all_equal(runs, facts.compare);
+  out["compare"] = facts.compare == Compare::kBits ? "bits" : "close";
   out["world"] = facts.world;
   out["steps"] = facts.steps;
   out["seed"] = facts.seed;
@@ -193,13 +264,14 @@ std::string prove_json(const ProveFacts& facts, const std::vector<ProvedRun>& ru
   for (const ProvedRun& run : runs) {
     Json json;
     json["strategy"] = run.strategy;
+    json["label"] = run.label;
     json["hash"] = run.hash();
     json["loss"] = Json::array();
     for (const ProvedRun::Place& place : run.places) {
       if (!std::isnan(place.loss)) json["loss"].push_back(place.loss);
     }
     json["seconds"] = run.seconds;
-    if (const auto difference = first_difference(runs.front(), run)) {
+    if (const auto difference = first_difference(runs.front(), run, facts.compare)) {
       json["first_difference"] = {
           {"place", difference->place}, {"tensor", difference->tensor}, {"text", difference->text}};
     }

@@ -22,6 +22,7 @@ class ProvedRun {
     std::uint64_t hash = 0;
     std::int64_t elements = 0, of_elements = 0;  ///< found on the ranks, and there should be
     bool ranks_differ = false;                   ///< in what each should have whole
+    double squares = 0;                          ///< sum over its elements
   };
   /// After a step, or at the end of the epoch.
   struct Place {
@@ -52,16 +53,26 @@ struct Difference {
   std::string tensor;  ///< "" where it is the loss, or the place itself
   std::string text;    ///< for people
 };
-std::optional<Difference> first_difference(const ProvedRun& reference, const ProvedRun& run);
+
+/// What counts as equal. kBits: everything, bit for bit. kClose, for fast numerics: the losses, and
+/// after the first step of an objective the norms of what its optimizer made of the gradients (the
+/// states, which begin at zero), to kTolerance of them. A norm so small beside that of all tensors
+/// that it is rounding (a bias without influence on the loss) is compared on the scale of these.
+enum class Compare { kBits, kClose };
+inline constexpr double kTolerance = 1e-5;
+
+std::optional<Difference> first_difference(const ProvedRun& reference, const ProvedRun& run,
+                                           Compare compare = Compare::kBits);
 
 struct ProveFacts {
+  Compare compare = Compare::kBits;
   std::string title, settings;  ///< the lines above the table
   std::int64_t world = 1, steps = 1, seed = 0;
   std::string device;
 };
 
 /// runs[0] is the reference.
-bool all_equal(const std::vector<ProvedRun>& runs);
+bool all_equal(const std::vector<ProvedRun>& runs, Compare compare = Compare::kBits);
 std::string prove_text(const ProveFacts& facts, const std::vector<ProvedRun>& runs);
 std::string prove_json(const ProveFacts& facts, const std::vector<ProvedRun>& runs);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "host/recipe/deepspeed.h"
 #include "host/recipe/schema.h"
 
 namespace trainhost::recipe {
@@ -27,10 +28,6 @@ constexpr std::array<Alias, 8> kAliases{{
 }};
 
 constexpr const char* kDeepSpeed = "deepspeed";
-constexpr const char* kDeepSpeedConfig = R"([
-  {"name": "stage", "type": "int", "default": 2, "min": 1, "max": 3},
-  {"name": "offload_optimizer", "type": "bool", "default": false},
-  {"name": "offload_parameters", "type": "bool", "default": false}])";
 
 const Alias* find_alias(const std::string& name) {
   const auto* found = std::find_if(kAliases.begin(), kAliases.end(),
@@ -91,27 +88,15 @@ void set_option(Value& strategy, const char* key, bool on) {
 
 void set_id(Value& strategy, std::string id) { entry(strategy, kChoice).data = std::move(id); }
 
-/// { "deepspeed", config = { stage = …, offload_optimizer = … } }
 void resolve_deepspeed(Value& strategy, Problems& problems) {
   Value config = made(Table{}, strategy.position);
   if (const Value* given = strategy.find("config")) config = *given;
   remove_entry(strategy, "config");
-  if (!std::holds_alternative<Table>(config.data)) {
-    problems.add(config.position, "strategy.config must be a table, not " + value_in_words(config));
-    set_id(strategy, "zero2");
-    return;
-  }
-  static const Schema kSchema = schema_from_json(kDeepSpeedConfig, "strategy aliases");
-  const Value checked = check_table(config, kSchema, "strategy.config", problems);
-  const auto flag = [&](const char* key) {
-    const Value* value = checked.find(key);
-    return value != nullptr && std::get<bool>(value->data);
-  };
-  const Value* stage = checked.find("stage");
-  const std::int64_t number = stage == nullptr ? 2 : std::get<std::int64_t>(stage->data);
-  set_id(strategy, "zero" + std::to_string(number));
-  set_option(strategy, "offload_optimizer", flag("offload_optimizer"));
-  set_option(strategy, "offload_parameters", flag("offload_parameters"));
+  const DeepSpeedChoice choice = read_deepspeed(config, problems);
+  set_id(strategy, choice.id);
+  set_option(strategy, "offload_optimizer", choice.offload_optimizer);
+  // Of other stages a mistake, which has been reported.
+  if (choice.id == "zero3") set_option(strategy, "offload_parameters", choice.offload_parameters);
 }
 
 }  // namespace

@@ -82,7 +82,7 @@ void visit_fields(Fields& f, Failed& e) {
 template <class Fields>
 void visit_fields(Fields& f, State::Tensor& e) {
   f("name", e.name), f("hash", e.hash), f("elements", e.elements);
-  f("of_elements", e.of_elements), f("replicated", e.replicated);
+  f("of_elements", e.of_elements), f("replicated", e.replicated), f("squares", e.squares);
 }
 template <class Fields>
 void visit_fields(Fields& f, State& e) {

@@ -135,6 +135,7 @@ struct State {
     std::int64_t elements = 0;     ///< of this rank's slice
     std::int64_t of_elements = 0;  ///< of the whole tensor
     bool replicated = false;       ///< every rank has the whole
+    double squares = 0;            ///< sum over this rank's slice
   };
   int rank = 0;
   std::string place{};  ///< "cf 3"

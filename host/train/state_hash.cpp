@@ -68,6 +68,8 @@ std::vector<telemetry::State::Tensor> hash_state(const std::vector<StateSlice>& 
     tensor.of_elements = 1;
     for (const std::int64_t size : slice.shape) tensor.of_elements *= size;
     tensor.replicated = slice.replicated;
+    if (data.is_floating_point())
+      tensor.squares = data.to(at::kDouble).square().sum().item<double>();
   }
   return out;
 }

@@ -4,14 +4,13 @@
 // consequences. Owner: run_ranks. Threads and ranks: any thread.
 #pragma once
 
-#include <c10/util/Exception.h>
-
 #include <exception>
 #include <mutex>
 #include <string>
 
 #include "host/launch/control.h"
 #include "host/telemetry/event_writer.h"
+#include "host/train/exceptions.h"
 #include "host/train/rank_host.h"
 #include "trainhost/error.h"
 
@@ -32,17 +31,8 @@ class Verdict {
       interrupted(rank);
     } catch (const Error& error) {
       failed(rank, slot, error);
-    } catch (const c10::OutOfMemoryError& error) {
-      failed(rank, slot,
-             Error(Failure::kDevice,
-                   {.where = who,
-                    .what = "the device has no memory left",
-                    .got = error.what_without_backtrace(),
-                    .fix = "lower train.batch; a larger train.accumulate makes up for it"}));
     } catch (const std::exception& error) {
-      failed(rank, slot,
-             Error(Failure::kRankLost,
-                   {.where = who, .what = "an exception ended the rank", .got = error.what()}));
+      failed(rank, slot, as_error(who, error));
     }
   }
 

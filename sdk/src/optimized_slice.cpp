@@ -2,7 +2,6 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
@@ -24,18 +23,29 @@ void sum_over_ranks(const AttachContext& context, ExactSum& sum) {
 
 bool is_16_bit(const OptimizedSlice& slice) { return slice.values.element_size() == 2; }
 
+bool needs_master(const OptimizedSlice& slice) {
+  return is_16_bit(slice) ||
+         (slice.memory != nullptr && slice.memory->device.type() != slice.values.device().type());
+}
+
+at::Tensor make_flat(const OptimizedSlice& slice) {
+  const std::int64_t count = slice.values.numel();
+  if (slice.memory != nullptr) return slice.memory->allocate(count, at::kFloat);
+  return at::empty({count}, slice.values.options().dtype(at::kFloat));
+}
+
 void make_history(const AttachContext& context, const OptimizedSlice& slice,
                   OptimizedSlice::History& history) {
   if (history.updates.defined()) return;
   history.updates = at::zeros({1}, at::TensorOptions(at::kLong));
   for (const OptimizerStateSpec& state : context.optimizer.states()) {
-    history.states.push_back(
-        at::full({slice.values.numel()}, state.initial, slice.values.options().dtype(at::kFloat)));
+    history.states.push_back(make_flat(slice).fill_(state.initial));
   }
 }
 
 void make_master(OptimizedSlice& slice) {
-  if (is_16_bit(slice) && !slice.master.defined()) slice.master = slice.values.to(at::kFloat);
+  if (slice.master.defined() || !needs_master(slice)) return;
+  slice.master = make_flat(slice).copy_(slice.values);
 }
 
 ParameterSlice parameter_slice(const SliceGradient& of, OptimizedSlice::History* history) {
@@ -52,12 +62,23 @@ ParameterSlice parameter_slice(const SliceGradient& of, OptimizedSlice::History*
   return out;
 }
 
+/// Copies between devices do not hold up this rank: the host's end of them is pinned.
+void write_back(OptimizedSlice& slice) {
+  at::Tensor rounded = slice.master;
+  if (is_16_bit(slice) && slice.master.is_cpu() && !slice.values.is_cpu()) {
+    rounded = at::empty(slice.values.sizes(),
+                        at::TensorOptions(slice.values.scalar_type()).pinned_memory(true));
+    rounded.copy_(slice.master);
+  }
+  slice.values.copy_(rounded, /*non_blocking=*/true);
+}
+
 /// One by one, so that only one gradient and no parameter is there twice.
-void step_16_bit(const AttachContext& context, const SliceGradient& of, ParameterSlice slice,
+void step_master(const AttachContext& context, const SliceGradient& of, ParameterSlice slice,
                  const StepRequest& request, const Measured& measured) {
-  slice.gradient = of.gradient.to(at::kFloat);
+  slice.gradient = of.gradient.to(slice.parameter.device(), at::kFloat);
   context.optimizer.step({&slice, 1}, request.lr, measured.divisor);
-  of.slice->values.copy_(of.slice->master);
+  write_back(*of.slice);
 }
 
 }  // namespace
@@ -89,8 +110,8 @@ void step(const AttachContext& context, std::span<const SliceGradient> gradients
     make_history(context, *of.slice, history);
     history.updates.add_(1);
     const ParameterSlice slice = parameter_slice(of, &history);
-    if (is_16_bit(*of.slice)) {
-      step_16_bit(context, of, slice, request, measured);
+    if (of.slice->master.defined()) {
+      step_master(context, of, slice, request, measured);
     } else {
       slices.push_back(slice);
     }
@@ -105,8 +126,13 @@ void append_optimizer_state(const AttachContext& context, OptimizedSlice& slice,
   const auto add = [&](const std::string& prefix, const at::Tensor& data) {
     out.push_back({prefix + "/" + slice.name, slice.spec->shape, slice.offset, data, all});
   };
-  if (for_loading) make_master(slice);
-  if (slice.master.defined()) add("master", slice.master);
+  if (is_16_bit(slice)) {
+    make_master(slice);
+    add("master", slice.master);
+  } else if (for_loading) {
+    // It has the values' bits: made again from what is loaded.
+    slice.master = at::Tensor();
+  }
   const auto states = context.optimizer.states();
   for (std::size_t o = 0; o < slice.histories.size(); ++o) {
     const ObjectiveSpec& objective = context.objectives[o];

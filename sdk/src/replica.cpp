@@ -119,15 +119,16 @@ void Replica::hook(Parameter& parameter) {
       [this, &parameter](const auto& outputs, const auto& inputs) {
         if (!inputs[0].defined()) return outputs;  // no gradient came, and none was accumulated
         parameter.touched = true;
-        if (first_ == First::kOverwrite) move_into_view(parameter);
-        if (callback_) count_arrival(parameter);
+        const bool in_view = first_ == First::kOverwrite && !parameter.earlier.defined();
+        if (in_view) move_into_view(parameter);
+        count_arrival(parameter);
         return outputs;
       }));
   accumulators_.push_back(std::move(accumulator));
 }
 
 const StrategySession::Lent& Replica::lend(int unit, Pass pass) {
-  if (callback_) count_run(unit, pass);
+  count_run(unit, pass);
   return lent_[unit];
 }
 
@@ -146,6 +147,10 @@ void Replica::before_backward() {
     parameter.expected = (parameter.in_graph ? 1 : 0) + parameter.to_run_again;
     parameter.arrived = 0;
     parameter.complete = false;
+    // The pieces are added to each other first, as autograd does where they are in one graph.
+    if (parameter.expected > 1) {
+      parameter.earlier = std::exchange(parameter.leaf.mutable_grad(), at::Tensor());
+    }
   }
   for (Parameter& parameter : parameters_) {
     if (parameter.spec->requires_grad && parameter.expected == 0) complete(parameter);
@@ -153,6 +158,7 @@ void Replica::before_backward() {
 }
 
 void Replica::after_backward(Backward which) {
+  for (Parameter& parameter : parameters_) add_to_earlier(parameter);
   if (which == Backward::kPart) return;
   for (Parameter& parameter : parameters_) {
     parameter.in_graph = false;
@@ -167,12 +173,23 @@ void Replica::complete(int unit) {
 }
 
 void Replica::complete(Parameter& parameter) {
-  if (!std::exchange(parameter.complete, true) && callback_) callback_(parameter);
+  if (std::exchange(parameter.complete, true)) return;
+  add_to_earlier(parameter);
+  if (callback_) callback_(parameter);
+}
+
+void Replica::add_to_earlier(Parameter& parameter) {
+  if (!parameter.earlier.defined()) return;
+  c10::NoGradGuard no_grad;
+  at::Tensor& gradient = parameter.leaf.mutable_grad();
+  at::Tensor sum = std::exchange(parameter.earlier, at::Tensor());
+  if (gradient.defined()) sum = sum.is_sparse() ? gradient.add_(sum) : sum.add_(gradient);
+  gradient = sum;
 }
 
 void Replica::count_arrival(Parameter& parameter) {
   ++parameter.arrived;
-  if (parameter.complete) {
+  if (parameter.complete && callback_) {
     throw Error(Failure::kPlugin,
                 {.where = "backward of '" + parameter.name + "'",
                  .what = "a gradient came after the last one that the units' runs announce",

@@ -39,8 +39,9 @@ class Session : public StrategySession {
   Tensors after_unit(int, Tensors outputs, Pass) override { return outputs; }
 
   void begin_step(int objective, int) override { objective_ = objective; }
-  void before_backward(Backward) override {}
+  void before_backward(Backward) override { replica_.before_backward(); }
   void after_backward(Backward which) override {
+    replica_.after_backward(which);
     // Autograd adds micro-batches up, so one reduction at the end of the step is enough. Exact
     // numerics wants each micro-batch reduced by itself: then all strategies add in one order.
     const bool last = which == Backward::kLastOfStep;

@@ -251,7 +251,7 @@ TEST_CASE("any strategy on any number of ranks goes on from what any other has s
   const Arguments writer = GENERATE_COPY(from_range(ways));
   bench.train("whole", Arguments{"tiny.lua"} + writer);
   const auto whole = losses(bench.path("whole"));
-  bench.train("parts", Arguments{"tiny.lua", "train.max_steps=6"} + writer);
+  bench.train("parts", Arguments{"tiny.lua", "train.max_steps=4"} + writer);
   for (const Arguments& reader : ways) {
     INFO(writer[0] << " " << writer[1] << " → " << reader[0] << " " << reader[1]);
     fs::remove_all(bench.path("run"));

@@ -47,6 +47,8 @@ std::vector<PluginInfo> make_plugins() {
   all.push_back(made("ddp", Kind::kStrategy, R"([
     {"name": "bucket_mb", "type": "number", "default": 25, "exclusive_min": 0}])"));
   all.push_back(made("single", Kind::kStrategy));
+  all.push_back(made("zero2", Kind::kStrategy, R"([
+    {"name": "offload_optimizer", "type": "bool", "default": false}])"));
   all.push_back(made("zero3", Kind::kStrategy, R"([
     {"name": "offload_optimizer", "type": "bool", "default": false},
     {"name": "offload_parameters", "type": "bool", "default": false}])"));

@@ -129,7 +129,8 @@ TEST_CASE("all mistakes of a recipe are reported at once, by line") {
         "r.lua:6: train.epochs must be from 1 to 1000000, not 0",
         "r.lua:6: unknown key 'sede' in train; did you mean 'seed'?",
         "r.lua:7: precision must be one of fp32, bf16, fp16, not 'fp8'",
-        "r.lua:8: unknown strategy 'dpp'; known strategies: ddp, single, zero3; did you mean "
+        "r.lua:8: unknown strategy 'dpp'; known strategies: ddp, single, zero2, zero3; did you "
+        "mean "
         "'ddp'?"}) {
     CHECK_THAT(all.message, Contains(part));
   }
@@ -186,7 +187,7 @@ TEST_CASE("plugins that are missing, refused or of another kind fail as plugins"
   const Refusal unknown = refusal(recipe_text("strategy = 'zero9'"));
   CHECK(unknown.failure == Failure::kPlugin);
   CHECK_THAT(unknown.message, Equals("r.lua:8: unknown strategy 'zero9'; known strategies: ddp, "
-                                     "single, zero3; did you mean 'zero3'?"));
+                                     "single, zero2, zero3; did you mean 'zero2'?"));
   const Refusal refused = refusal(recipe_text("strategy = { './refused.so' }"));
   CHECK(refused.failure == Failure::kPlugin);
   CHECK_THAT(refused.message, Equals("r.lua:8: ./refused.so: has no plugin note"));
@@ -211,12 +212,56 @@ TEST_CASE("names of other libraries' strategies are understood") {
   };
   CHECK(offloads(strategy("'deepspeed_stage_3'")) == std::pair(false, false));
   CHECK(offloads(strategy("'deepspeed_stage_3_offload'")) == std::pair(true, true));
-  const PluginChoice config =
-      strategy("{ 'deepspeed', config = { stage = 3, offload_optimizer = true } }");
-  CHECK(config.id == "zero3");
-  CHECK(offloads(config) == std::pair(true, false));
-  CHECK_THAT(refusal(recipe_text("strategy = 'deepspeed_stage_2'")).message,
-             Contains("unknown strategy 'zero2'"));
+  CHECK(strategy("'deepspeed_stage_2'").id == "zero2");
+  const PluginChoice two = strategy("'deepspeed_stage_2_offload'");
+  CHECK(two.id == "zero2");
+  CHECK(Options(two.options, "strategy").boolean("offload_optimizer"));
+  CHECK_THAT(refusal(recipe_text("strategy = 'deepspeed_stage_1'")).message,
+             Contains("unknown strategy 'zero1'"));
+}
+
+TEST_CASE("a DeepSpeed configuration is understood as it is written there") {
+  const auto config = [](const std::string& lua) {
+    const PluginChoice choice =
+        plan_of("strategy = { 'deepspeed', config = " + lua + " }").strategy;
+    const Options options(choice.options, "strategy");
+    return std::tuple(choice.id, options.boolean("offload_optimizer"),
+                      choice.id == "zero3" && options.boolean("offload_parameters"));
+  };
+  using Choice = std::tuple<std::string, bool, bool>;
+  CHECK(config("{}") == Choice("zero2", false, false));
+  CHECK(config("{ stage = 2, offload_optimizer = true }") == Choice("zero2", true, false));
+  CHECK(config("{ stage = 3, offload_optimizer = true }") == Choice("zero3", true, false));
+  CHECK(config("{ stage = 3, offload_parameters = true }") == Choice("zero3", false, true));
+  CHECK(config("{ zero_optimization = { stage = 3, offload_optimizer = { device = 'cpu' }, "
+               "offload_param = { device = 'cpu', pin_memory = true } } }") ==
+        Choice("zero3", true, true));
+  CHECK(config("{ zero_optimization = { stage = 3, offload_optimizer = { device = 'none' }, "
+               "offload_param = { device = 'cpu' } } }") == Choice("zero3", false, true));
+}
+
+TEST_CASE("what a DeepSpeed configuration cannot mean here is refused by name") {
+  const auto message = [](const std::string& lua) {
+    return refusal(recipe_text("strategy = { 'deepspeed', config = " + lua + " }")).message;
+  };
+  CHECK_THAT(message("{ zero_optimization = { stage = 3, offload_param = { device = 'nvme', "
+                     "nvme_path = '/nvme' } } }"),
+             Contains("strategy.config.zero_optimization.offload_param.device") &&
+                 Contains("not to a disk"));
+  CHECK_THAT(message("{ zero_optimization = { stage = 2, offload_param = { device = 'cpu' } } }"),
+             Contains("offload_param needs stage = 3"));
+  CHECK_THAT(message("{ zero_optimization = { stage = 2 }, fp16 = { enabled = true } }"),
+             Contains("unknown key 'fp16' in strategy.config"));
+  CHECK_THAT(message("{ zero_optimization = { stage = 2, overlap_comm = true } }"),
+             Contains("unknown key 'overlap_comm' in strategy.config.zero_optimization") &&
+                 Contains("offload_optimizer"));
+  CHECK_THAT(message("{ zero_optimization = { offload_optimizer = { device = 'gpu' } } }"),
+             Contains("offload_optimizer.device must be one of none, cpu, nvme"));
+  CHECK_THAT(message("{ offload_optimizer = 3 }"), Contains("offload_optimizer must be a table"));
+  CHECK_THAT(message("{ stage = 4 }"), Contains("strategy.config.stage must be from 1 to 3"));
+}
+
+TEST_CASE("mistakes in a DeepSpeed configuration have their words") {
   CHECK_THAT(refusal(recipe_text("strategy = { 'deepspeed', config = { stag = 3 } }")).message,
              Contains("unknown key 'stag' in strategy.config; did you mean 'stage'?"));
   CHECK_THAT(refusal(recipe_text("strategy = { 'deepspeed', config = 3 }")).message,
@@ -237,4 +282,22 @@ TEST_CASE("an option of another optimizer is refused") {
   CHECK_THAT(message("{ 'adam', lr = 1, min_lr = 2 }"), Contains("must not exceed"));
   CHECK_THAT(message("{ 'adam', lr = 1, warmup = 1.5 }"), Contains("whole steps"));
   CHECK(plan_of("optimizer = { 'sgd', lr = 1, nesterov = true }").optimizer.nesterov);
+}
+
+TEST_CASE("units to run again in backward: all, none, every so many, or by name") {
+  const auto train = [](const std::string& value) {
+    return load(recipe_text(), {"train.activation_checkpointing=" + value}).base().train;
+  };
+  CHECK(plan_of("").train.recompute_every == 0);
+  CHECK(plan_of("").train.gradient_dtype == "fp32");
+  CHECK(train("all").recompute_every == 1);
+  CHECK(train("none").recompute_every == 0);
+  CHECK(train("3").recompute_every == 3);
+  CHECK(train("{\"a\", \"b\"}").recompute_units == Kinds{"a", "b"});
+  for (const char* wrong : {"0", "-1", "1.5", "some", "true", "{1, 2}", "{x = \"a\"}"}) {
+    CAPTURE(wrong);
+    CHECK_THROWS_WITH(
+        train(wrong),
+        Contains("train.activation_checkpointing must be \"all\", \"none\", a number"));
+  }
 }

@@ -29,6 +29,9 @@ return {
 }
 )";
 
+constexpr const char* kOffloaded =
+    "{\"zero3\",resident_parameters=0,offload_optimizer=true,offload_parameters=true}";
+
 struct Bench {
   TemporaryFolder folder;
   Bench() { std::ofstream(folder / "tiny.lua") << kRecipe; }
@@ -65,8 +68,8 @@ TEST_CASE("any number of ranks gives the same losses, whatever the optimizer") {
   const Arguments settings =
       GENERATE(Arguments{}, Arguments{"optimizer={\"sgd\",lr=1e-2,momentum=0.9,weight_decay=1e-2}"},
                Arguments{"optimizer={\"adamw\",lr=1e-2,weight_decay=1e-1}", "train.clip_norm=0.5"});
-  const std::string strategy =
-      GENERATE("ddp", "dp", "zero1", "zero2", "{\"zero3\",resident_parameters=0}");
+  const std::string strategy = GENERATE(as<std::string>{}, "ddp", "dp", "zero1", "zero2",
+                                        "{\"zero3\",resident_parameters=0}", kOffloaded);
   const auto one = bench.losses_of("one", settings);
   REQUIRE(one.size() == 24);
   for (const int world : {2, 3, 4}) {
@@ -123,8 +126,8 @@ TEST_CASE("a run resumed in the middle of an epoch ends in the same bits") {
   const int world = GENERATE(1, 2);
   const int stop = GENERATE(1, 6, 11);
   const std::string strategy =
-      std::string("strategy=") +
-      GENERATE("ddp", "dp", "zero1", "zero2", "{\"zero3\",resident_parameters=0}");
+      std::string("strategy=") + GENERATE(as<std::string>{}, "ddp", "dp", "zero1", "zero2",
+                                          "{\"zero3\",resident_parameters=0}", kOffloaded);
   bench.losses_of("whole", {ranks(world), strategy});
   bench.losses_of("parts", {ranks(world), strategy, "train.max_steps=" + std::to_string(stop)});
   const Ended ended =
@@ -133,6 +136,62 @@ TEST_CASE("a run resumed in the middle of an epoch ends in the same bits") {
   REQUIRE(ended.code == 0);
   CHECK(checkpoint_bytes(bench.folder / "whole") == checkpoint_bytes(bench.folder / "parts"));
   check_same(losses(bench.folder / "whole"), losses(bench.folder / "parts"), 0);
+}
+
+TEST_CASE("a run in fp16 resumed in the middle of an epoch ends in the same bits") {
+  const Bench bench;
+  const std::string strategy =
+      std::string("strategy=") + GENERATE("ddp", "dp", "{\"zero3\",resident_parameters=0}");
+  const std::string precision = GENERATE("precision=fp16", "train.gradient_dtype=fp16");
+  const Arguments all{ranks(2), strategy, precision, "train.activation_checkpointing=2"};
+  Arguments first = all;
+  // The scale is still on its way down from its first value.
+  first.push_back("train.max_steps=2");
+  bench.losses_of("whole", all);
+  bench.losses_of("parts", first);
+  const Ended ended =
+      run({"resume", bench.folder / "parts", "train.max_steps=0"}, bench.folder.path());
+  INFO(ended.output);
+  REQUIRE(ended.code == 0);
+  CHECK(checkpoint_bytes(bench.folder / "whole") == checkpoint_bytes(bench.folder / "parts"));
+  check_same(losses(bench.folder / "whole"), losses(bench.folder / "parts"), 0);
+}
+
+TEST_CASE("fp16 trains to what fp32 does, once it has found its loss scale") {
+  const Bench bench;
+  const auto fp32 = bench.losses_of("fp32", {ranks(2), "train.epochs=30"});
+  const Ended ended =
+      run(bench.with("fp16", {ranks(2), "train.epochs=30", "precision=fp16"}), bench.folder.path());
+  INFO(ended.output);
+  REQUIRE(ended.code == 0);
+  CHECK_THAT(ended.output, Contains("fp16 on a CPU is slow"));
+  const auto fp16 = losses(bench.folder / "fp16");
+  CHECK(std::abs(fp16.rbegin()->second - fp32.rbegin()->second) < 0.1 * fp32.begin()->second);
+  std::ifstream log(bench.folder / "fp16/log.txt");
+  const std::string text{std::istreambuf_iterator<char>(log), {}};
+  CHECK_THAT(text, Contains("gradients overflowed, so nothing was updated; loss scale 65536"));
+}
+
+TEST_CASE("a scale that no gradient fits ends the run") {
+  const Bench bench;
+  const Ended ended = run(bench.with("fp16", {ranks(2), "train.epochs=50", "precision=fp16",
+                                              "model.fault=poison", "model.fault_step=-1"}),
+                          bench.folder.path());
+  INFO(ended.output);
+  CHECK(ended.code == 1);
+  CHECK_THAT(ended.output, Contains("overflow 16 bits with the smallest loss scale"));
+}
+
+TEST_CASE("units to run again that do not exist are refused by name") {
+  const Bench bench;
+  Ended ended =
+      run(bench.with("a", {"train.activation_checkpointing={\"hiden\"}"}), bench.folder.path());
+  INFO(ended.output);
+  CHECK(ended.code == 2);
+  CHECK_THAT(ended.output, Contains("no unit 'hiden'") && Contains("expected"));
+  ended = run(bench.with("a", {"train.activation_checkpointing=some"}), bench.folder.path());
+  CHECK(ended.code == 2);
+  CHECK_THAT(ended.output, Contains("must be \"all\", \"none\", a number"));
 }
 
 TEST_CASE("a checkpoint of two ranks goes on with one") {
@@ -149,10 +208,19 @@ TEST_CASE("a checkpoint of two ranks goes on with one") {
 
 TEST_CASE("a run goes on under another strategy in the same bits") {
   const Bench bench;
-  const std::string first = GENERATE("ddp", "dp", "{\"single\",virtual_ranks=2}");
-  const std::string second = GENERATE("ddp", "dp", "{\"single\",virtual_ranks=2}");
+  const char* const single = "{\"single\",virtual_ranks=2}";
+  const auto [first, second] =
+      GENERATE_COPY(table<std::string, std::string>({{"ddp", "dp"},
+                                                     {"dp", single},
+                                                     {single, "ddp"},
+                                                     {single, kOffloaded},
+                                                     {"ddp", "zero1"},
+                                                     {"zero1", kOffloaded},
+                                                     {kOffloaded, "zero2"},
+                                                     {"zero2", "ddp"},
+                                                     {kOffloaded, single}}));
   const auto devices = [](const std::string& strategy) {
-    return std::string(strategy.front() == '{' ? "devices=1" : "devices=2");
+    return std::string(strategy.find("single") != std::string::npos ? "devices=1" : "devices=2");
   };
   const Arguments exact{"train.epochs=2", "numerics=exact"};
   Arguments whole = exact, parts = exact;

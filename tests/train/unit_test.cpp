@@ -2,6 +2,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/abs.h>
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros_like.h>
@@ -11,8 +12,13 @@
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
+#include <new>
+#include <stdexcept>
 #include <thread>
 
+#include "host/checkpoint/loss_scale.h"
+#include "host/train/economies.h"
+#include "host/train/exceptions.h"
 #include "host/train/job.h"
 #include "host/train/model_check.h"
 #include "host/train/optimizers.h"
@@ -26,6 +32,7 @@ namespace {
 
 using namespace trainhost;
 using namespace trainhost::train;
+using Catch::Matchers::Contains;
 
 recipe::OptimizerPlan plan_of(const std::string& name) {
   recipe::OptimizerPlan plan;
@@ -285,4 +292,65 @@ TEST_CASE("a job that nobody knows is refused") {
   environment.job = "prove";
   environment.job_file = "/dev/null";
   CHECK_THROWS_AS(Job::from(environment), Error);
+}
+
+TEST_CASE("memory that ran out is told from other exceptions") {
+  const auto error_of = [](const auto& act) {
+    try {
+      act();
+    } catch (const std::exception& exception) {
+      return as_error("here", exception);
+    }
+    throw std::logic_error("no exception");
+  };
+  const Error starved =
+      error_of([] { at::empty({std::int64_t{1} << 56}, at::TensorOptions(at::kByte)); });
+  CHECK(starved.failure() == Failure::kDevice);
+  CHECK_THAT(starved.what(), Contains("here: the device has no memory left"));
+  CHECK(starved.text().got.find("frame #") == std::string::npos);
+  CHECK(error_of([] { throw std::bad_alloc(); }).failure() == Failure::kDevice);
+  const Error other = error_of([] { throw std::runtime_error("a reason"); });
+  CHECK(other.failure() == Failure::kRankLost);
+  CHECK_THAT(other.what(), Contains("a reason"));
+}
+
+TEST_CASE("a loss scale halves at an overflow and doubles after many steps without") {
+  checkpoint::LossScale scale;
+  CHECK(scale.update(true));
+  CHECK(scale.scale == 32768);
+  for (int i = 1; i < checkpoint::LossScale::kGrowAfter; ++i) scale.update(false);
+  CHECK(scale.scale == 32768);
+  scale.update(true);
+  CHECK(scale.scale == 16384);
+  for (int i = 0; i < checkpoint::LossScale::kGrowAfter; ++i) CHECK(scale.update(false));
+  CHECK(scale.scale == 32768);
+  int overflows = 0;
+  while (scale.update(true)) REQUIRE(++overflows < 100);
+  CHECK(scale.scale == checkpoint::LossScale::kSmallest);
+  scale.scale = checkpoint::LossScale::kLargest;
+  for (int i = 0; i < 2 * checkpoint::LossScale::kGrowAfter; ++i) scale.update(false);
+  CHECK(scale.scale == checkpoint::LossScale::kLargest);
+}
+
+TEST_CASE("units to run again: all, every so many, or by name") {
+  ModelSpec model;
+  for (const char* name : {"a", "b", "c", "d"}) {
+    model.units.emplace_back();
+    model.units.back().name = name;
+  }
+  recipe::RunPlan plan;
+  CHECK(economies_of(plan, model).recompute.empty());
+  CHECK_FALSE(economies_of(plan, model).autocast);
+  plan.precision = "bf16";
+  CHECK(economies_of(plan, model).autocast == at::kBFloat16);
+  plan.train.recompute_every = 1;
+  CHECK(economies_of(plan, model).recompute == std::vector<bool>{true, true, true, true});
+  plan.train.recompute_every = 3;
+  CHECK(economies_of(plan, model).recompute == std::vector<bool>{true, false, false, true});
+  plan.train.recompute_every = 0;
+  plan.train.recompute_units = {"c"};
+  CHECK(economies_of(plan, model).recompute == std::vector<bool>{false, false, true, false});
+  plan.train.recompute_units = {"c", "e"};
+  CHECK_THROWS_WITH(economies_of(plan, model),
+                    Catch::Contains("no unit 'e'") && Catch::Contains("a, b, c, d"));
 }

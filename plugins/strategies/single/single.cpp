@@ -74,8 +74,9 @@ class VirtualSession : public StrategySession {
   Lent before_unit(int unit, Pass pass) override { return replica_.lend(unit, pass); }
   Tensors after_unit(int, Tensors outputs, Pass) override { return outputs; }
   void begin_step(int objective, int) override { objective_ = objective; }
-  void before_backward(Backward) override {}
+  void before_backward(Backward) override { replica_.before_backward(); }
   void after_backward(Backward which) override {
+    replica_.after_backward(which);
     if (which == Backward::kPart) return;
     wait_for_all();
     if (first_) ranks_->sum(objective_, which == Backward::kLastOfStep);

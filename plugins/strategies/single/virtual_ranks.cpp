@@ -19,14 +19,18 @@ void VirtualRanks::sum(int objective, bool last) {
     Replica::Parameter& first = replicas_[0]->parameters()[p];
     if (!first.spec->requires_grad || !replicas_[0]->used_by(objective, first.unit)) continue;
     round(first.gradient);
+    // A communicator's sum of 16-bit numbers is rounded once.
+    const bool of_16_bits = first.gradient.element_size() == 2;
+    at::Tensor reduced = of_16_bits ? first.gradient.to(at::kFloat) : first.gradient;
     for (std::size_t r = 1; r < replicas_.size(); ++r) {
       Replica::Parameter& other = replicas_[r]->parameters()[p];
       round(other.gradient);
-      first.gradient.add_(other.gradient);
+      reduced.add_(other.gradient);
       first.touched = first.touched || other.touched;
       other.gradient.zero_();
       other.touched = false;
     }
+    if (of_16_bits) first.gradient.copy_(reduced);
     round(first.gradient);
     at::Tensor& sum = sums_[p];
     if (!sum.defined()) sum = at::zeros_like(first.gradient);

@@ -28,8 +28,8 @@ Held held(const Settings& settings, const ClaimsRequest& request, const ShardLay
   out.wire = wire_bytes(request, out.bytes, layout.bucket.dtype);
   out.most = std::ranges::max(layout.counts) *
              static_cast<std::int64_t>(c10::elementSize(layout.bucket.dtype));
-  out.resident =
-      settings.stage < 3 || layout.elements() < settings.resident_parameters || request.world == 1;
+  out.resident = layout.elements() < settings.resident_parameters ||
+                 (request.world == 1 && !settings.offload_parameters);
   std::int64_t largest = 0;
   for (const int unit : layout.bucket.units) {
     for (const ParameterSpec& parameter : request.model.units[unit].parameters) {
@@ -94,12 +94,15 @@ Claims claims_of(const Settings& settings, const ClaimsRequest& request) {
   claims.buffers = buffer_bytes(request.model);
   const std::set<int> lending = lenders(request.model);
   std::vector<std::int64_t> optimizer_of(world), part_of(world);
-  std::int64_t largest_wait = 0, largest_gathered = 0, lent = 0;
+  std::int64_t largest_wait = 0, largest_gathered = 0, next_gathered = 0, lent = 0;
+  std::int64_t parameters_on_host = 0;
   const std::vector<ShardLayout> layouts =
       shard_layouts(request.model, request.objectives, settings.bucket_bytes, world);
   for (const ShardLayout& layout : layouts) {
     const Held bucket = held(settings, request, layout);
-    claims.parameters += bucket.resident ? bucket.bytes : bucket.most;
+    const bool on_host = !bucket.resident && settings.offload_parameters;
+    (on_host ? parameters_on_host : claims.parameters) +=
+        bucket.resident ? bucket.bytes : bucket.most;
     claims.padding += padding_of(request.model, layout);
     for (int rank = 0; rank < world; ++rank) {
       optimizer_of[rank] += optimizer_bytes(request, layout, rank);
@@ -110,6 +113,7 @@ Claims claims_of(const Settings& settings, const ClaimsRequest& request) {
     if (!bucket.resident && lending.contains(layout.bucket.units.front())) {
       lent += bucket.bytes;
     } else if (!bucket.resident) {
+      next_gathered = std::max(next_gathered, std::min(largest_gathered, bucket.bytes));
       largest_gathered = std::max(largest_gathered, bucket.bytes);
     }
     for (std::size_t o = 0; o < request.objectives.size(); ++o) {
@@ -128,6 +132,15 @@ Claims claims_of(const Settings& settings, const ClaimsRequest& request) {
   }
   if (settings.stage == 1) claims.transient += bucket_copies(request);
   claims.transient += largest_gathered + lent;
+  if (settings.prefetch) claims.transient += next_gathered;
+  claims.host = parameters_on_host;
+  if (settings.offload_optimizer) {
+    // What the update reads and writes. On other devices than a CPU the gradients stay there, and
+    // the host has the parameters' fp32 masters too.
+    claims.host += claims.optimizer + (settings.stage >= 2 ? claims.gradients : 0);
+    claims.optimizer = 0;
+    if (settings.stage >= 2) claims.gradients = 0;
+  }
   return claims;
 }
 

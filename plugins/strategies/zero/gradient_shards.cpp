@@ -1,6 +1,6 @@
 #include "gradient_shards.h"
 
-#include <ATen/ops/zeros.h>
+#include <ATen/ops/empty.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
@@ -22,7 +22,8 @@ std::vector<BucketLayout> buckets_of(const std::vector<ShardLayout>& layouts) {
 }  // namespace
 
 GradientShards::GradientShards(const AttachContext& context,
-                               const std::vector<ShardLayout>& layouts, Replica& replica)
+                               const std::vector<ShardLayout>& layouts, Replica& replica,
+                               HostMemory* host)
     : communicator_(context.communicator),
       model_(context.model),
       gradient_dtype_(context.gradient_dtype),
@@ -32,7 +33,9 @@ GradientShards::GradientShards(const AttachContext& context,
   const auto options = at::TensorOptions().device(context.device.device());
   for (const ShardLayout& layout : layouts) {
     const std::int64_t count = layout.counts[communicator_.rank()];
-    shards_.push_back({at::zeros({count}, options.dtype(layout.bucket.dtype))});
+    const at::ScalarType type = layout.bucket.dtype;
+    shards_.push_back(
+        {host == nullptr ? at::empty({count}, options.dtype(type)) : host->allocate(count, type)});
   }
   const std::int64_t bytes = staging_bytes(layouts, gradient_dtype_, communicator_.world());
   for (Staging& staging : staging_) staging.bytes = communicator_.allocate(bytes);

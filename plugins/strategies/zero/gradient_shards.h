@@ -15,6 +15,7 @@
 #include <optional>
 #include <vector>
 
+#include "host_memory.h"
 #include "shard_layout.h"
 #include "trainhost/bucket_arrivals.h"
 #include "trainhost/replica.h"
@@ -24,8 +25,9 @@ namespace zero {
 
 class GradientShards {
  public:
+  /// `host`: where the sums lie; null: on the device.
   GradientShards(const trainhost::AttachContext& context, const std::vector<ShardLayout>& layouts,
-                 trainhost::Replica& replica);
+                 trainhost::Replica& replica, HostMemory* host);
 
   void begin_step(int objective);
   void before_backward(trainhost::Backward which);

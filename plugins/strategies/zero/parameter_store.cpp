@@ -3,9 +3,13 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <c10/core/GradMode.h>
+#include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <utility>
 
+#include "slots.h"
+#include "trainhost/error.h"
 #include "trainhost/flat_layout.h"
 
 namespace zero {
@@ -14,11 +18,13 @@ using namespace trainhost;
 
 ParameterStore::ParameterStore(const AttachContext& context,
                                const std::vector<ShardLayout>& layouts, Communicator& gathers,
-                               std::int64_t resident_below)
+                               const Settings& settings)
     : gathers_(gathers),
       bytes_(at::TensorOptions(at::kByte).device(context.device.device())),
       bucket_of_unit_(context.model.units.size(), -1) {
   const int rank = gathers.rank();
+  const bool sharded = gathers.world() > 1 || settings.host != nullptr;
+  buckets_.reserve(layouts.size());
   for (const ShardLayout& layout : layouts) {
     Bucket& bucket = buckets_.emplace_back();
     bucket.layout = &layout;
@@ -26,16 +32,18 @@ ParameterStore::ParameterStore(const AttachContext& context,
       bucket_of_unit_[unit] = static_cast<int>(buckets_.size()) - 1;
     }
     const at::ScalarType type = layout.bucket.dtype;
-    bucket.resident = layout.elements() < resident_below || gathers.world() == 1;
+    bucket.resident = !sharded || layout.elements() < settings.resident_below;
     if (bucket.resident) {
       bucket.whole = gathers.allocate(layout.bucket.bytes);
       bucket.mine = bucket.whole.view(type).narrow(0, layout.begins[rank], layout.counts[rank]);
       continue;
     }
     const std::int64_t most = std::ranges::max(layout.counts);
-    bucket.mine = gathers.allocate(most * static_cast<std::int64_t>(c10::elementSize(type)))
-                      .view(type)
-                      .narrow(0, 0, layout.counts[rank]);
+    bucket.mine = settings.host != nullptr
+                      ? settings.host->allocate(layout.counts[rank], type)
+                      : gathers.allocate(most * static_cast<std::int64_t>(c10::elementSize(type)))
+                            .view(type)
+                            .narrow(0, 0, layout.counts[rank]);
     // Memory of its own for the moment: take_memory and give_memory exchange it.
     at::Tensor nothing = at::empty({1}, bytes_);
     bucket.whole = at::from_blob(
@@ -44,7 +52,13 @@ ParameterStore::ParameterStore(const AttachContext& context,
   }
 }
 
-ParameterStore::~ParameterStore() = default;
+ParameterStore::~ParameterStore() {
+  try {
+    drop_prefetched();
+  } catch (const Error&) {
+    // The run has failed, which its ranks have heard already.
+  }
+}
 
 at::Tensor ParameterStore::allocate(int unit) {
   Bucket* bucket = bucket_of(unit);
@@ -83,19 +97,56 @@ void ParameterStore::wait() {
   }
 }
 
-void ParameterStore::acquire(int unit) {
+bool ParameterStore::acquire(int unit) {
   Bucket* bucket = bucket_of(unit);
-  if (bucket == nullptr) return;
+  if (bucket == nullptr) return false;
   if (bucket->resident) {
     trainhost::wait(bucket->spreading);
     bucket->spreading.reset();
-    return;
+    return false;
   }
-  if (bucket->users++ > 0) return;
-  take_memory(*bucket);
-  // The communicator writes bytes: autograd must not take it for a change of what it has saved.
-  trainhost::wait(gathers_.all_gather(bucket->whole.view(bucket->layout->bucket.dtype),
-                                      bucket->mine, bucket->layout->counts, Traffic::kStrategy));
+  if (bucket->users++ > 0) return false;
+  if (bucket == prefetched_) {
+    prefetched_ = nullptr;
+  } else {
+    drop_prefetched();
+    begin_gather(*bucket);
+  }
+  trainhost::wait(std::exchange(bucket->coming, nullptr));
+  return true;
+}
+
+bool ParameterStore::comes_and_goes(int unit) const {
+  const int index = bucket_of_unit_[unit];
+  return index >= 0 && !buckets_[index].resident;
+}
+
+void ParameterStore::prefetch(int unit) {
+  Bucket* bucket = bucket_of(unit);
+  if (prefetched_ != nullptr || bucket->users > 0) return;
+  begin_gather(*bucket);
+  prefetched_ = bucket;
+}
+
+void ParameterStore::drop_prefetched() {
+  Bucket* bucket = std::exchange(prefetched_, nullptr);
+  if (bucket == nullptr) return;
+  trainhost::wait(std::exchange(bucket->coming, nullptr));
+  give_memory(*bucket);
+}
+
+/// The communicator writes into the slot: autograd must not take that for a change of `whole`.
+void ParameterStore::begin_gather(Bucket& bucket) {
+  const ShardLayout& layout = *bucket.layout;
+  take_memory(bucket);
+  const at::Tensor values = bucket.slot.narrow(0, 0, layout.bucket.bytes).view(layout.bucket.dtype);
+  at::Tensor mine = bucket.mine;
+  if (mine.device() != bytes_.device()) {
+    c10::NoGradGuard no_grad;
+    mine = values.narrow(0, layout.begins[gathers_.rank()], mine.numel());
+    mine.copy_(bucket.mine, /*non_blocking=*/true);
+  }
+  bucket.coming = gathers_.all_gather(values, mine, layout.counts, Traffic::kStrategy);
 }
 
 void ParameterStore::release(int unit) {
@@ -125,18 +176,26 @@ void ParameterStore::give_memory(Bucket& bucket) {
   bucket.slot = at::Tensor();
 }
 
-/// The smallest that fits. Where none does, the largest of the others makes way for a new one.
 at::Tensor ParameterStore::take_slot(std::int64_t bytes) {
-  std::ranges::sort(free_slots_, {}, [](const at::Tensor& slot) { return slot.numel(); });
-  const auto found = std::ranges::find_if(
-      free_slots_, [&](const at::Tensor& slot) { return slot.numel() >= bytes; });
-  if (found != free_slots_.end()) {
-    at::Tensor slot = std::move(*found);
-    free_slots_.erase(found);
-    return slot;
+  std::vector<std::int64_t> sizes;
+  for (const at::Tensor& slot : free_slots_) sizes.push_back(slot.numel());
+  const SlotChoice choice = choose_slot(sizes, bytes);
+  if (choice.index >= 0) {
+    const at::Tensor slot = free_slots_[static_cast<std::size_t>(choice.index)];
+    free_slots_.erase(free_slots_.begin() + choice.index);
+    if (choice.fits) return slot;
   }
-  if (!free_slots_.empty()) free_slots_.pop_back();
-  return at::empty({bytes}, bytes_);
+  try {
+    return at::empty({bytes}, bytes_);
+  } catch (const c10::Error& error) {
+    throw Error(Failure::kDevice,
+                {.where = "gathering a unit of the model",
+                 .what = "there is no memory for " + std::to_string((bytes + (1 << 20) - 1) >> 20) +
+                         " MiB of parameters",
+                 .got = error.what_without_backtrace(),
+                 .fix = "lower train.batch (a larger train.accumulate makes up for it), or give "
+                        "strategy.prefetch = false, which gathers one unit less at a time"});
+  }
 }
 
 }  // namespace zero

@@ -4,14 +4,16 @@
 // parts of it while the next forward already runs (stages 1 and 2). Of the others (stage 3, one
 // unit each) a rank keeps its part; the whole is gathered when the unit is needed and given back
 // after: its tensors stay, the memory below them comes and goes. So what autograd has saved is
-// right again once the unit is back. Owner: a session; borrows layouts and communicators. Threads
-// and ranks: the rank's thread, and autograd's while it runs backward.
+// right again once the unit is back. One unit may be on its way before it is needed. Owner: a
+// session; borrows layouts, communicator and host memory. Threads and ranks: the rank's thread, and
+// autograd's while it runs backward.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <vector>
 
+#include "host_memory.h"
 #include "shard_layout.h"
 #include "trainhost/strategy.h"
 
@@ -19,11 +21,18 @@ namespace zero {
 
 class ParameterStore {
  public:
+  struct Settings {
+    /// Buckets with fewer elements are resident, and with one rank all are that the host does not
+    /// hold.
+    std::int64_t resident_below = 0;
+    /// Where this rank's part of the others lies; null: on the device.
+    HostMemory* host = nullptr;
+  };
+
   /// `gathers`: the group on which parameters travel; all its operations are issued in one order
-  /// on all ranks, whatever happens to gradients meanwhile. Buckets with fewer elements than
-  /// `resident_below` are resident.
+  /// on all ranks, whatever happens to gradients meanwhile.
   ParameterStore(const trainhost::AttachContext& context, const std::vector<ShardLayout>& layouts,
-                 trainhost::Communicator& gathers, std::int64_t resident_below);
+                 trainhost::Communicator& gathers, const Settings& settings);
   ~ParameterStore();
   ParameterStore(const ParameterStore&) = delete;
   ParameterStore& operator=(const ParameterStore&) = delete;
@@ -39,9 +48,18 @@ class ParameterStore {
   /// Until what `updated` began is done.
   void wait();
 
-  /// Makes the parameters of a unit readable until as many calls of `release`.  [collective]
-  void acquire(int unit);
+  /// Makes the parameters of a unit readable until as many calls of `release`. True where they had
+  /// to be gathered, now or by `prefetch`.  [collective]
+  bool acquire(int unit);
   void release(int unit);
+
+  /// Whether a unit's parameters come and go.
+  bool comes_and_goes(int unit) const;
+  /// Begins to gather a unit that comes and goes and that nobody has acquired, unless one is on its
+  /// way already. If another one is acquired next, it is given up.  [collective]
+  void prefetch(int unit);
+  /// Gives up what `prefetch` has begun: to be called before parameters change.  [collective]
+  void drop_prefetched();
 
  private:
   struct Bucket {
@@ -52,9 +70,11 @@ class ParameterStore {
     trainhost::WorkHandle spreading{};
     int users = 0;
     at::Tensor slot{};  // the memory below `whole` at present
+    trainhost::WorkHandle coming{};
   };
 
   Bucket* bucket_of(int unit);
+  void begin_gather(Bucket& bucket);
   void give_memory(Bucket& bucket);
   void take_memory(Bucket& bucket);
   at::Tensor take_slot(std::int64_t bytes);
@@ -64,6 +84,7 @@ class ParameterStore {
   std::vector<Bucket> buckets_;
   std::vector<int> bucket_of_unit_;  // -1: without parameters
   std::vector<at::Tensor> free_slots_;
+  Bucket* prefetched_ = nullptr;  // gathered, or being so, and not acquired
 };
 
 }  // namespace zero

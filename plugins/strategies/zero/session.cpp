@@ -2,11 +2,13 @@
 
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <limits>
+#include <algorithm>
 #include <utility>
 #include <vector>
 
+#include "gather_order.h"
 #include "gradient_shards.h"
+#include "offload.h"
 #include "parameter_store.h"
 #include "shards.h"
 #include "trainhost/gradient_buckets.h"
@@ -20,18 +22,22 @@ using namespace trainhost;
 /// What the stages share: parameters in buckets, of which this rank updates its part.
 class Session : public StrategySession {
  public:
-  Session(const AttachContext& context, std::int64_t bucket_bytes, std::int64_t resident_below)
+  Session(const AttachContext& context, const Settings& settings)
       : context_(context),
-        layouts_(shard_layouts(context.model, context.objectives, bucket_bytes,
+        layouts_(shard_layouts(context.model, context.objectives, settings.bucket_bytes,
                                context.communicator.world())),
+        offload_(settings, context.device.device()),
         gathers_(context.make_communicator("parameters")),
-        store_(context, layouts_, *gathers_, resident_below),
+        store_(context, layouts_, *gathers_, {settings.resident_parameters, offload_.parameters()}),
         replica_(context, {.allocate = [this](int unit) { return store_.allocate(unit); },
                            .initialised = [this](int unit) { store_.initialised(unit); }}),
-        shards_(context, layouts_, replica_, [this](std::size_t b) { return store_.mine(b); }) {}
+        shards_(context, layouts_, replica_, offload_,
+                [this](std::size_t b) { return store_.mine(b); }) {}
 
   Lent before_unit(int unit, Pass pass) override {
-    for (const int needed : replica_.needed(unit)) store_.acquire(needed);
+    for (const int needed : replica_.needed(unit)) {
+      if (store_.acquire(needed)) gathered(needed);
+    }
     return replica_.lend(unit, pass);
   }
   Tensors after_unit(int unit, Tensors outputs, Pass) override {
@@ -42,6 +48,7 @@ class Session : public StrategySession {
   StepResult step(const StepRequest& request) override {
     // Units that this step did not run may still be on their way from the last one.
     store_.wait();
+    end_pass();
     finish_gradients();
     replica_.agree_on_touched();
     replica_.require_announced(request.objective);
@@ -53,6 +60,7 @@ class Session : public StrategySession {
   }
 
   void full_parameters(bool only_rank0, const Replica::Visit& visit) override {
+    end_pass();
     const bool visits = !only_rank0 || context_.communicator.rank() == 0;
     for (int unit = 0; unit < static_cast<int>(context_.model.units.size()); ++unit) {
       store_.acquire(unit);
@@ -64,6 +72,9 @@ class Session : public StrategySession {
 
   std::vector<StateSlice> state(bool for_loading) override {
     store_.wait();
+    end_pass();
+    // What goes between the device and host memory may be under way.
+    context_.device.synchronize();
     std::vector<StateSlice> out;
     shards_.append_state(for_loading, out);
     replica_.append_buffers(out);
@@ -76,14 +87,20 @@ class Session : public StrategySession {
  protected:
   virtual void finish_gradients() {}
   virtual at::Tensor gradient(std::size_t bucket) = 0;
+  /// For a unit that is to run, which was not there.  [collective]
+  virtual void gathered(int /*unit*/) {}
+  /// Other units than those that ran last come next, or parameters change.  [collective]
+  virtual void end_pass() {}
 
   ParameterStore& store() { return store_; }
   Replica& replica() { return replica_; }
+  Offload& offload() { return offload_; }
   const std::vector<ShardLayout>& layouts() const { return layouts_; }
 
  private:
   const AttachContext context_;
   const std::vector<ShardLayout> layouts_;
+  Offload offload_;
   const std::unique_ptr<Communicator> gathers_;
   ParameterStore store_;
   Replica replica_;
@@ -94,7 +111,7 @@ class Session : public StrategySession {
 class Stage1 : public Session {
  public:
   Stage1(const AttachContext& context, const Settings& settings)
-      : Session(context, settings.bucket_bytes, kAll),
+      : Session(context, settings),
         communicator_(context.communicator),
         buckets_(
             context, replica(),
@@ -113,8 +130,6 @@ class Stage1 : public Session {
   void hold(bool on) override { buckets_.hold(on); }
 
  protected:
-  static constexpr std::int64_t kAll = std::numeric_limits<std::int64_t>::max();
-
   void finish_gradients() override { buckets_.wait(); }
   at::Tensor gradient(std::size_t bucket) override { return buckets_.mine(bucket); }
 
@@ -131,10 +146,9 @@ class Stage1 : public Session {
 /// Gradients leave as they come.
 class Stage2 : public Session {
  public:
-  Stage2(const AttachContext& context, const Settings& settings,
-         std::int64_t resident_below = std::numeric_limits<std::int64_t>::max())
-      : Session(context, settings.bucket_bytes, resident_below),
-        gradients_(context, layouts(), replica()) {
+  Stage2(const AttachContext& context, const Settings& settings)
+      : Session(context, settings),
+        gradients_(context, layouts(), replica(), offload().gradients()) {
     replica().on_gradient(
         [this](const Replica::Parameter& parameter) { gradients_.arrived(parameter); });
   }
@@ -145,8 +159,8 @@ class Stage2 : public Session {
     replica().before_backward();
   }
   void after_backward(Backward which) override {
-    gradients_.after_backward(which);
     replica().after_backward(which);
+    gradients_.after_backward(which);
   }
   void hold(bool on) override { gradients_.hold(on); }
 
@@ -162,8 +176,11 @@ class Stage2 : public Session {
 class Stage3 : public Stage2 {
  public:
   Stage3(const AttachContext& context, const Settings& settings)
-      : Stage2(context, {.stage = 3, .bucket_bytes = 0}, settings.resident_parameters),
-        units_(context.model.units.size()) {
+      : Stage2(context, settings),
+        prefetch_(settings.prefetch),
+        units_(context.model.units.size()),
+        orders_(context.objectives.size() + 1),
+        order_(&orders_.back()) {
     for (std::size_t u = 0; u < units_.size(); ++u) {
       for (const ParameterSpec& parameter : context.model.units[u].parameters) {
         units_[u].gradients += parameter.requires_grad ? 1 : 0;
@@ -175,6 +192,17 @@ class Stage3 : public Stage2 {
     });
   }
 
+  void begin_step(int objective, int micro_batches) override {
+    end_pass();
+    order_ = &orders_[objective];
+    Stage2::begin_step(objective, micro_batches);
+  }
+  StepResult step(const StepRequest& request) override {
+    const StepResult result = Stage2::step(request);
+    order_ = &orders_.back();
+    return result;
+  }
+
   Tensors after_unit(int unit, Tensors outputs, Pass pass) override {
     if (pass == Pass::kGraph || pass == Pass::kFirst) {
       runs_.push_back(unit);
@@ -184,12 +212,14 @@ class Stage3 : public Stage2 {
   }
 
   void before_backward(Backward which) override {
+    end_pass();
     next_ = std::ssize(runs_);
     for (Unit& unit : units_) unit = {.gradients = unit.gradients};
     for (std::int64_t run = next_; run-- > 0;) {
       for (const int unit : replica().needed(runs_[run])) units_[unit].first_run = run;
     }
     backward_ = true;
+    prefetch_next();
     // Which of the runs an earlier part has been through is not known where ranks differ.
     if (parts_) gradients().hold(true);
     Stage2::before_backward(which);
@@ -210,6 +240,17 @@ class Stage3 : public Stage2 {
   }
   void hold(bool on) override {
     if (!parts_) Stage2::hold(on);
+  }
+
+ protected:
+  void gathered(int unit) override {
+    if (!prefetch_ || backward_) return;
+    const int next = order_->gathered(unit);
+    if (next != GatherOrder::kNone) store().prefetch(next);
+  }
+  void end_pass() override {
+    store().drop_prefetched();
+    order_->end();
   }
 
  private:
@@ -268,6 +309,19 @@ class Stage3 : public Stage2 {
         if (units_[unit].phase != Phase::kToCome) continue;
         store().acquire(unit);
         units_[unit].phase = Phase::kOpen;
+        prefetch_next();
+      }
+    }
+  }
+
+  /// Begins what open_from will gather next.
+  void prefetch_next() {
+    if (!prefetch_) return;
+    for (std::int64_t run = std::min(next_, std::ssize(runs_) - 1); run >= 0; --run) {
+      for (const int unit : replica().needed(runs_[run])) {
+        if (units_[unit].phase != Phase::kToCome || !store().comes_and_goes(unit)) continue;
+        store().prefetch(unit);
+        return;
       }
     }
   }
@@ -290,11 +344,14 @@ class Stage3 : public Stage2 {
     store().release(unit);
   }
 
+  const bool prefetch_;
   std::vector<Unit> units_;
-  std::vector<int> runs_;       // units with a graph, in the order of forward
-  std::int64_t first_run_ = 0;  // the number of runs_[0] since the start
-  std::int64_t next_ = 0;       // runs from here on have been opened in this backward
-  bool parts_ = false;          // this micro-batch has had a backward of a part
+  std::vector<GatherOrder> orders_;  // of forward, by objective, and last of what is no training
+  GatherOrder* order_;               // the present one
+  std::vector<int> runs_;            // units with a graph, in the order of forward
+  std::int64_t first_run_ = 0;       // the number of runs_[0] since the start
+  std::int64_t next_ = 0;            // runs from here on have been opened in this backward
+  bool parts_ = false;               // this micro-batch has had a backward of a part
   bool backward_ = false;
 };
 

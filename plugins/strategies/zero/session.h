@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "trainhost/strategy.h"
 
@@ -18,6 +19,10 @@ struct Settings {
   std::int64_t bucket_bytes = 0;  ///< stages 1 and 2
   /// Stage 3: units with fewer parameters stay whole on every rank.
   std::int64_t resident_parameters = 0;
+  bool prefetch = true;             ///< stage 3: gather the next unit while one runs
+  bool offload_optimizer = false;   ///< states and masters in host memory; updates on the CPU
+  bool offload_parameters = false;  ///< stage 3: the rank's part of them in host memory
+  std::string offload_directory{};  ///< for HostMemory
 };
 
 std::unique_ptr<trainhost::StrategySession> make_session(const trainhost::AttachContext& context,

@@ -2,13 +2,15 @@
 
 #include <c10/core/GradMode.h>
 
+#include <utility>
+
 namespace zero {
 
 using namespace trainhost;
 
 Shards::Shards(const AttachContext& context, const std::vector<ShardLayout>& layouts,
-               Replica& replica, const Part& values)
-    : context_(context) {
+               Replica& replica, const Offload& offload, const Part& values)
+    : context_(context), offload_(offload) {
   const int rank = context.communicator.rank();
   for (std::size_t b = 0; b < layouts.size(); ++b) {
     Shard& shard = shards_.emplace_back();
@@ -26,6 +28,7 @@ Shards::Shards(const AttachContext& context, const std::vector<ShardLayout>& lay
       slice.offset = piece.offset;
       slice.values = part.narrow(0, piece.place, piece.count);
       slice.histories.resize(context.objectives.size());
+      slice.memory = offload.optimizer();
     }
   }
 }
@@ -33,24 +36,46 @@ Shards::Shards(const AttachContext& context, const std::vector<ShardLayout>& lay
 StepResult Shards::update(const StepRequest& request, const Part& gradient,
                           const std::function<void(std::size_t bucket)>& updated) {
   c10::NoGradGuard no_grad;
-  std::vector<std::vector<SliceGradient>> of_shard(shards_.size());
+  const std::vector<std::size_t> order = updated_by(request.objective);
   std::vector<SliceGradient> all;
-  for (std::size_t b = 0; b < shards_.size(); ++b) {
-    if (!shards_[b].objectives[request.objective]) continue;
-    const at::Tensor part = gradient(b);
-    for (Slice& slice : shards_[b].slices) {
-      if (!slice.parameter->touched) continue;
-      of_shard[b].push_back({&slice, part.narrow(0, slice.place, slice.values.numel())});
-    }
-    all.insert(all.end(), of_shard[b].begin(), of_shard[b].end());
+  for (const std::size_t b : order) {
+    const std::vector<SliceGradient> some = touched(shards_[b], gradient(b));
+    all.insert(all.end(), some.begin(), some.end());
   }
   const Measured measured = measure(context_, all, request, Held::kSome);
-  for (std::size_t b = shards_.size(); b-- > 0;) {
-    if (!shards_[b].objectives[request.objective]) continue;
-    step(context_, of_shard[b], request, measured);
-    updated(b);
+  Offload::Fetched next;
+  if (!order.empty()) next = fetch(order.front(), request, gradient);
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    Offload::Fetched present = std::move(next);
+    if (i + 1 < order.size()) next = fetch(order[i + 1], request, gradient);
+    step(context_, touched(shards_[order[i]], present.wait()), request, measured);
+    updated(order[i]);
   }
   return measured.result;
+}
+
+/// In the order of the model, in which the next forward wants them.
+std::vector<std::size_t> Shards::updated_by(int objective) const {
+  std::vector<std::size_t> out;
+  for (std::size_t b = shards_.size(); b-- > 0;) {
+    if (shards_[b].objectives[objective]) out.push_back(b);
+  }
+  return out;
+}
+
+std::vector<SliceGradient> Shards::touched(Shard& shard, const at::Tensor& part) {
+  std::vector<SliceGradient> out;
+  for (Slice& slice : shard.slices) {
+    if (!slice.parameter->touched) continue;
+    out.push_back({&slice, part.narrow(0, slice.place, slice.values.numel())});
+  }
+  return out;
+}
+
+Offload::Fetched Shards::fetch(std::size_t bucket, const StepRequest& request,
+                               const Part& gradient) const {
+  for (const Slice& slice : shards_[bucket].slices) offload_.will_need(slice, request.objective);
+  return offload_.fetch(gradient(bucket));
 }
 
 void Shards::append_state(bool for_loading, std::vector<StateSlice>& out) {

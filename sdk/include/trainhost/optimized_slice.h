@@ -8,6 +8,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,6 +17,14 @@
 
 namespace trainhost {
 
+/// Where a strategy puts masters and optimizer states that are not to lie beside the values. The
+/// update runs on that device.
+struct SliceMemory {
+  at::Device device;
+  /// A flat tensor with any values; pinned where `device` is the CPU and the values' is another.
+  std::function<at::Tensor(std::int64_t count, at::ScalarType type)> allocate;
+};
+
 struct OptimizedSlice {
   std::string name;  ///< the parameter's full name
   const ParameterSpec* spec = nullptr;
@@ -23,16 +32,19 @@ struct OptimizedSlice {
   std::int64_t offset = 0;  ///< in the flattened parameter: a multiple of Optimizer::kNormBlock
   at::Tensor values;        ///< flat, of the parameter's type: what the model computes with
   bool touched = false;     ///< got a gradient in this optimizer step
-  at::Tensor master{};      ///< flat fp32, of 16-bit parameters, made at the first update
+  /// Flat fp32: of 16-bit parameters, and where the update runs on another device than that of
+  /// `values`. Made at the first update.
+  at::Tensor master{};
   /// One for each objective, made at its first update: objectives share parameters, not states.
   struct History {
     Tensors states{};
     at::Tensor updates{};  ///< i64 [1]
   };
   std::vector<History> histories{};
+  const SliceMemory* memory = nullptr;  ///< of master and states; null: beside the values
 };
 
-/// The reduced gradient of a slice: flat, in the parameter's type or fp32.
+/// The reduced gradient of a slice: flat, in the parameter's type or fp32, on any device.
 struct SliceGradient {
   OptimizedSlice* slice;
   at::Tensor gradient;
@@ -50,7 +62,8 @@ enum class Held { kAll, kSome };
 Measured measure(const AttachContext& context, std::span<const SliceGradient> gradients,
                  const StepRequest& request, Held held);
 
-/// Updates the slices, unless the gradients overflowed or had no weight.
+/// Updates the slices, unless the gradients overflowed or had no weight. What goes back to another
+/// device is issued on its current stream and may be under way on return.
 void step(const AttachContext& context, std::span<const SliceGradient> gradients,
           const StepRequest& request, const Measured& measured);
 

@@ -36,6 +36,7 @@ class Replica {
     bool in_graph = false;
     int to_run_again = 0, expected = 0, arrived = 0;
     bool complete = false;
+    at::Tensor earlier{};  ///< gradient of earlier backwards, while this one's comes in pieces
   };
 
   struct Settings {
@@ -76,8 +77,9 @@ class Replica {
   /// from autograd's threads. (A tied parameter of units that run again gets its gradient in
   /// pieces.) Those that no unit has read are so from the beginning; not called for those that a
   /// backward does not reach, or not as often as their units ran. To be set before the first
-  /// backward; then the session calls before_backward and after_backward.
+  /// backward.
   void on_gradient(std::function<void(Parameter&)> callback) { callback_ = std::move(callback); }
+  /// A session that sets on_gradient, or promises exact numerics, calls these around each backward.
   void before_backward();
   void after_backward(Backward which);
   /// The backward has gone past all runs of the units that read the unit's parameters.
@@ -113,6 +115,7 @@ class Replica {
   void count_run(int unit, Pass pass);
   void count_arrival(Parameter& parameter);
   void complete(Parameter& parameter);
+  static void add_to_earlier(Parameter& parameter);
   void hook(Parameter& parameter);
   static void move_into_view(Parameter& parameter);
   std::vector<SliceGradient> touched_slices(int objective);

@@ -230,6 +230,26 @@ TEST_CASE("resumed in the middle of an epoch, it ends in the same bits") {
   }
 }
 
+TEST_CASE("16-bit parameters and their masters come back too") {
+  const Bench bench;
+  const std::string strategy =
+      GENERATE("ddp", "zero1",
+               "{\"zero3\",resident_parameters=0,offload_optimizer=true,offload_parameters=true}");
+  const std::string adapter = GENERATE("odd", "never");
+  INFO(strategy << ", adapter " << adapter);
+  const Arguments settings{"model.dtype=bf16", "strategy=" + strategy, "model.adapter=" + adapter,
+                           ranks(2)};
+  bench.losses_of("whole", settings);
+  bench.losses_of("parts", settings + Arguments{"train.max_steps=7"});
+  const Ended ended = trainhost::testing::run(
+      {"resume", bench.folder / "parts", "train.max_steps=0"}, bench.folder.path());
+  INFO(ended.output);
+  REQUIRE(ended.code == 0);
+  const auto whole = bench.tensors_of("whole"), parts = bench.tensors_of("parts");
+  REQUIRE(whole.contains("master/layer0/qkv"));
+  CHECK(whole == parts);
+}
+
 TEST_CASE("a checkpoint of two ranks goes on with four, and with one") {
   const Bench bench;
   const Arguments settings{task("gradcache"), "model.dropout=0.1"};

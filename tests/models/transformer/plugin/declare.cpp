@@ -37,7 +37,10 @@ Initializer constant(double value) {
 
 class Unit {
  public:
-  Unit(std::string name, std::uint64_t seed) : seed_(seed) { spec_.name = std::move(name); }
+  Unit(std::string name, const Settings& settings, std::uint64_t seed)
+      : dtype_(settings.dtype), seed_(seed) {
+    spec_.name = std::move(name);
+  }
 
   /// Variance 1 / inputs.
   void matrix(const std::string& name, std::int64_t outputs, std::int64_t inputs) {
@@ -45,12 +48,13 @@ class Unit {
   }
   void weight(const std::string& name, std::vector<std::int64_t> shape, double bound) {
     spec_.parameters.push_back(
-        {name, std::move(shape), uniform(spec_.name + "/" + name, bound, seed_)});
+        {name, std::move(shape), uniform(spec_.name + "/" + name, bound, seed_), dtype_});
   }
   void undecayed(const std::string& name, std::int64_t size, double value) {
     ParameterSpec& parameter = spec_.parameters.emplace_back();
     parameter.name = name;
     parameter.shape = {size};
+    parameter.dtype = dtype_;
     parameter.initialize = constant(value);
     parameter.group = kNoDecay;
   }
@@ -68,12 +72,13 @@ class Unit {
   UnitSpec& spec() { return spec_; }
 
  private:
+  const at::ScalarType dtype_;
   const std::uint64_t seed_;
   UnitSpec spec_;
 };
 
 UnitSpec layer(const Settings& s, std::int64_t index, std::uint64_t seed) {
-  Unit unit("layer" + std::to_string(index), seed);
+  Unit unit("layer" + std::to_string(index), s, seed);
   unit.linear("qkv", 3 * s.width, s.width);
   unit.linear("out", s.width, s.width);
   unit.norm("norm1", s.width);
@@ -84,7 +89,7 @@ UnitSpec layer(const Settings& s, std::int64_t index, std::uint64_t seed) {
 }
 
 UnitSpec head(const Settings& s, std::uint64_t seed) {
-  Unit unit("head", seed);
+  Unit unit("head", s, seed);
   unit.linear("pooler", s.width, s.width);
   unit.linear("classifier", s.classes, s.width);
   unit.buffer("centre", s.width, at::kFloat);
@@ -97,17 +102,17 @@ UnitSpec head(const Settings& s, std::uint64_t seed) {
 
 ModelSpec declare(const Settings& s, std::uint64_t seed) {
   ModelSpec spec;
-  Unit embedding("embedding", seed);
+  Unit embedding("embedding", s, seed);
   embedding.weight("token", {s.vocabulary, s.width}, 1.0 / std::sqrt(static_cast<double>(s.width)));
   embedding.weight("position", {s.tokens, s.width}, 1.0 / std::sqrt(static_cast<double>(s.width)));
   embedding.norm("norm", s.width);
   spec.units.push_back(embedding.spec());
   for (std::int64_t l = 0; l < s.layers; ++l) spec.units.push_back(layer(s, l, seed));
-  Unit adapter("adapter", seed);
+  Unit adapter("adapter", s, seed);
   adapter.linear("weight", s.width, s.width);
   spec.units.push_back(adapter.spec());
   spec.units.push_back(head(s, seed));
-  Unit vocabulary("vocabulary", seed);
+  Unit vocabulary("vocabulary", s, seed);
   vocabulary.undecayed("bias", s.vocabulary, 0);
   vocabulary.spec().borrows = {"embedding/token"};
   spec.units.push_back(vocabulary.spec());

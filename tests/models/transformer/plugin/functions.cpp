@@ -19,14 +19,18 @@ namespace {
 
 constexpr double kNormEpsilon = 1e-5;
 
+/// Parameters may be of 16 bits; what is computed with them is not.
+at::Tensor own(const UnitTensors& unit, std::size_t index) {
+  return unit.parameter(index).to(at::kFloat);
+}
+
 at::Tensor linear(const UnitTensors& unit, std::size_t weight, const at::Tensor& x) {
-  return at::addmm(unit.parameter(weight + 1), x, unit.parameter(weight).t());
+  return at::addmm(own(unit, weight + 1), x, own(unit, weight).t());
 }
 
 at::Tensor norm(const Settings& s, const UnitTensors& unit, std::size_t weight,
                 const at::Tensor& x) {
-  return at::layer_norm(x, {s.width}, unit.parameter(weight), unit.parameter(weight + 1),
-                        kNormEpsilon);
+  return at::layer_norm(x, {s.width}, own(unit, weight), own(unit, weight + 1), kNormEpsilon);
 }
 
 /// Scaled dot-product attention over all heads: x [n · tokens, width].
@@ -53,7 +57,7 @@ int site_of(std::int64_t layer, int place) { return static_cast<int>(1 + 2 * lay
 
 at::Tensor embed(const Settings& s, const UnitTensors& unit, const at::Tensor& ids,
                  const Dropout& dropout) {
-  const at::Tensor x = at::embedding(unit.parameter(kTokenTable), ids) + unit.parameter(kPositions);
+  const at::Tensor x = at::embedding(own(unit, kTokenTable), ids) + own(unit, kPositions);
   return dropout.apply(norm(s, unit, kEmbeddingNorm, x.view({-1, s.width})), 0);
 }
 
@@ -84,7 +88,7 @@ Pooled pool(const Settings& s, const UnitTensors& unit, const at::Tensor& x, boo
 at::Tensor masked_loss(const UnitTensors& unit, const at::Tensor& hidden,
                        const at::Tensor& wanted) {
   const at::Tensor logits =
-      at::addmm(unit.parameter(kVocabularyBias), hidden, unit.borrowed(kTiedTable).t());
+      at::addmm(own(unit, kVocabularyBias), hidden, unit.borrowed(kTiedTable).to(at::kFloat).t());
   return cross_entropy(logits, wanted);
 }
 

@@ -65,7 +65,11 @@ TRAINHOST_MODEL_PLUGIN(Transformer, "transformer", "1.0.0", R"({
      "one_of": ["always", "odd", "tokens", "never", "absent"],
      "help": "when the adapter is used: odd steps, or batches with a row of label 0"},
     {"name": "sync", "type": "bool", "default": false,
-     "help": "centres the embedding by its mean over all ranks"}
+     "help": "centres the embedding by its mean over all ranks"},
+    {"name": "dtype", "type": "string", "default": "fp32", "one_of": ["fp32", "bf16", "fp16"],
+     "help": "of the parameters"},
+    {"name": "starved_rank", "type": "int", "default": -1, "min": -1,
+     "help": "a rank that gets hardly any memory from its first step on"}
   ],
   "data": [],
   "objectives": [{"name": "learn"}]})")

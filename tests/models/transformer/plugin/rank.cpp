@@ -6,8 +6,11 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/matmul.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <vector>
 
 #include "data.h"
@@ -35,6 +38,17 @@ at::Tensor contrastive_sum(const at::Tensor& anchors, const at::Tensor& positive
   return cross_entropy(logits, labels);
 }
 
+/// The process keeps the memory it has, and gets enough for the stacks of some threads.
+void starve() {
+  constexpr std::uint64_t kThreads = std::uint64_t{60} << 20;
+  std::uint64_t pages = 0;
+  std::ifstream statm("/proc/self/statm");
+  for (int field = 0; field < 6; ++field) statm >> pages;
+  const rlim_t most = pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) + kThreads;
+  const rlimit limit{most, most};
+  ::setrlimit(RLIMIT_DATA, &limit);
+}
+
 class TransformerRank : public ModelRank {
  public:
   TransformerRank(const Settings& settings, std::uint64_t seed, int rank, int world)
@@ -43,6 +57,7 @@ class TransformerRank : public ModelRank {
   std::unique_ptr<BatchSource> batches(int) override { return make_batches(settings_, seed_); }
 
   Loss loss(int, const Batch& batch, Execution& execution) override {
+    if (rank_ == settings_.starved_rank && batch.slice.global_step == 0) starve();
     const auto weight = static_cast<double>(batch.rows());
     switch (settings_.task) {
       case Task::kClassify:

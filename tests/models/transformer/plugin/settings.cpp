@@ -28,6 +28,10 @@ Adapter adapter_of(const std::string& name) {
   return name == "never" ? Adapter::kNever : Adapter::kAbsent;
 }
 
+at::ScalarType dtype_of(const std::string& name) {
+  return name == "bf16" ? at::kBFloat16 : name == "fp16" ? at::kHalf : at::kFloat;
+}
+
 }  // namespace
 
 Settings Settings::read(const Options& options) {
@@ -47,6 +51,8 @@ Settings Settings::read(const Options& options) {
   s.task = task_of(options.text("task"));
   s.adapter = adapter_of(options.text("adapter"));
   s.sync = options.boolean("sync");
+  s.dtype = dtype_of(options.text("dtype"));
+  s.starved_rank = options.integer("starved_rank");
   if (s.width % s.heads != 0) refuse(options, "width", "a multiple of model.heads");
   if (s.classes >= s.vocabulary) refuse(options, "classes", "fewer classes than tokens");
   if (s.masked > s.tokens) refuse(options, "masked", "at most model.tokens");

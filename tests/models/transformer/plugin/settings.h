@@ -1,6 +1,8 @@
 // The options of the test model `transformer`, as its note declares them.
 #pragma once
 
+#include <c10/core/ScalarType.h>
+
 #include <cstdint>
 
 #include "trainhost/options.h"
@@ -27,6 +29,9 @@ struct Settings {
   /// The embedding is centred by its mean over all ranks: a collective deep in the graph, whose
   /// backward comes when the gradients of most units have arrived.
   bool sync;
+  at::ScalarType dtype;  // of the parameters
+  /// From its first step on this rank gets hardly any memory; -1: none.
+  std::int64_t starved_rank;
 
   static Settings read(const trainhost::Options& options);
 

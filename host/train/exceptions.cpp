@@ -1,0 +1,38 @@
+#include "host/train/exceptions.h"
+
+#include <c10/util/Exception.h>
+
+#include <new>
+
+namespace trainhost::train {
+namespace {
+
+/// LibTorch's allocator for the CPU has no exception of its own.
+bool is_out_of_memory(const std::exception& exception) {
+  if (dynamic_cast<const c10::OutOfMemoryError*>(&exception) != nullptr) return true;
+  if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr) return true;
+  const auto* error = dynamic_cast<const c10::Error*>(&exception);
+  return error != nullptr &&
+         std::string(error->what_without_backtrace()).find("DefaultCPUAllocator") !=
+             std::string::npos;
+}
+
+}  // namespace
+
+Error as_error(const std::string& who, const std::exception& exception) {
+  const auto* of_torch = dynamic_cast<const c10::Error*>(&exception);
+  const std::string text =
+      of_torch != nullptr ? of_torch->what_without_backtrace() : exception.what();
+  if (!is_out_of_memory(exception)) {
+    return {Failure::kRankLost, {.where = who, .what = "an exception ended the rank", .got = text}};
+  }
+  return {Failure::kDevice,
+          {.where = who,
+           .what = "the device has no memory left",
+           .got = text,
+           .fix = "lower train.batch (a larger train.accumulate makes up for it), "
+                  "or use strategy=zero3, with offload_optimizer and "
+                  "offload_parameters where that is not enough"}};
+}
+
+}  // namespace trainhost::train
