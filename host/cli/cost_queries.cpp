@@ -18,7 +18,7 @@ using Json = nlohmann::ordered_json;
 using plugins::Kind;
 
 constexpr const char* kStrategies[] = {"single", "ddp", "dp", "zero1", "zero2", "zero3"};
-constexpr std::int64_t kWarmup = 2;  // steps that are not timed
+constexpr std::int64_t kMostWarmup = 2;  // steps that are not timed
 
 Claimed claimed_from(const Json& json) {
   Claimed out;
@@ -113,7 +113,7 @@ std::vector<Json> parsed(const std::vector<std::string>& texts, const std::strin
 }
 
 std::string probe_job(bool alone, std::int64_t steps) {
-  return Json{{"warmup", kWarmup}, {"steps", steps}, {"alone", alone}}.dump();
+  return Json{{"warmup", std::min(kMostWarmup, steps)}, {"steps", steps}, {"alone", alone}}.dump();
 }
 
 }  // namespace

@@ -29,7 +29,7 @@ return {
 constexpr const char* kKgat = R"(
 return {
   name = "kgat",
-  model = { "kgat", embed_dim = 512, pretrain = { epochs = 0 } },
+  model = { "kgat", embed_dim = 512, relation_dim = 16, layer_dims = { 16 }, pretrain = { epochs = 0 } },
   data = { synthetic = { users = 8000, items = 4000, entities = 12000, relations = 5, triples = 20000,
                          interactions = 40000, seed = 7 } },
   devices = { "cpu", count = 1 },
