@@ -9,7 +9,7 @@
 #include "host/cli/installed_files.h"
 #include "host/cli/rank_job.h"
 #include "host/cli/resume_overrides.h"
-#include "host/recipe/value_json.h"
+#include "host/recipe/choices.h"
 
 namespace trainhost::cli {
 namespace {
@@ -18,7 +18,7 @@ using Json = nlohmann::ordered_json;
 using plugins::Kind;
 
 constexpr const char* kStrategies[] = {"single", "ddp", "dp", "zero1", "zero2", "zero3"};
-constexpr std::int64_t kWarmup = 2;  // steps that are not timed
+constexpr std::int64_t kMostWarmup = 2;  // steps that are not timed
 
 Claimed claimed_from(const Json& json) {
   Claimed out;
@@ -113,7 +113,7 @@ std::vector<Json> parsed(const std::vector<std::string>& texts, const std::strin
 }
 
 std::string probe_job(bool alone, std::int64_t steps) {
-  return Json{{"warmup", kWarmup}, {"steps", steps}, {"alone", alone}}.dump();
+  return Json{{"warmup", std::min(kMostWarmup, steps)}, {"steps", steps}, {"alone", alone}}.dump();
 }
 
 }  // namespace
@@ -133,23 +133,30 @@ CostQueries::CostQueries(const recipe::Recipe& recipe, const std::vector<std::in
   }
 }
 
+CostQueries::Candidate CostQueries::candidate(const recipe::PluginChoice& choice, bool own) const {
+  const plugins::PluginInfo* info =
+      catalog_.find(Kind::kStrategy, choice.written.empty() ? choice.id : choice.file);
+  Candidate out{choice, own, info != nullptr && info->ranks_are_threads, 0};
+  if (info == nullptr || info->ranks_option.empty()) return out;
+  const Value* ranks = choice.options.find(info->ranks_option);
+  const auto* count = ranks == nullptr ? nullptr : std::get_if<std::int64_t>(&ranks->data);
+  out.virtual_ranks = count == nullptr ? 1 : *count;
+  return out;
+}
+
 std::vector<CostQueries::Candidate> CostQueries::candidates() const {
   const recipe::PluginChoice& own = recipe_.base().strategy;
   std::vector<Candidate> out;
   bool own_is_there = false;
   for (const char* id : kStrategies) {
-    const plugins::PluginInfo* info = catalog_.find(Kind::kStrategy, id);
-    if (info == nullptr) continue;
+    if (catalog_.find(Kind::kStrategy, id) == nullptr) continue;
     recipe::RunPlan plan = recipe_.base();
     const bool is_own = own.id == id;
     if (!is_own) change_strategy(plan, {std::string("strategy=") + id}, catalog_);
-    out.push_back({plan.strategy, is_own, info->ranks_are_threads});
+    out.push_back(candidate(plan.strategy, is_own));
     own_is_there = own_is_there || is_own;
   }
-  if (own_is_there) return out;
-  const plugins::PluginInfo* info =
-      catalog_.find(Kind::kStrategy, own.written.empty() ? own.id : own.file);
-  out.push_back({own, true, info != nullptr && info->ranks_are_threads});
+  if (!own_is_there) out.push_back(candidate(own, true));
   return out;
 }
 
@@ -170,7 +177,7 @@ Costs CostQueries::claims() {
   for (const std::int64_t ranks : worlds_) {
     WorldCost world{.ranks = ranks, .micro_batches = 1, .rows = {}, .strategies = {}};
     for (const Candidate& candidate : candidates_) {
-      if (candidate.choice.id == "single" && !candidate.own && ranks > 1) continue;
+      if (candidate.virtual_ranks > 0 && candidate.virtual_ranks != ranks) continue;
       try {
         const recipe::RunPlan plan = plan_of(candidate, ranks);
         if (world.rows.empty()) {
@@ -229,7 +236,7 @@ PreparedRun CostQueries::prepared(const Candidate& candidate, std::int64_t ranks
   base.strategy = candidate.choice;
   base.devices.kinds = {device_};
   base.devices.indices.clear();
-  base.devices.count = ranks;
+  base.devices.count = candidate.virtual_ranks > 0 ? 1 : ranks;
   PreparedRun run = place_run(base, catalog_);
   if (run.foreign) {
     throw Error(Failure::kUser, {.where = "describe",
@@ -249,7 +256,8 @@ Probed CostQueries::probe_world(std::int64_t ranks, std::int64_t steps) const {
                 {.where = "--probe", .what = "the strategy 'single' is not installed"});
   }
   Candidate alone = *single;
-  alone.choice.options = Value{Table{{"virtual_ranks", Value{std::int64_t{1}, {}}}}, {}};
+  alone.virtual_ranks = 0;  // one in each of the processes
+  recipe::entry(alone.choice.options, "virtual_ranks").data = std::int64_t{1};
   PreparedRun run = prepared(alone, ranks);
   run.ranks_are_threads = false;  // a process each, as the other strategies have
   const std::string label = fmt::format("probe, {} rank{}", ranks, ranks == 1 ? "" : "s");

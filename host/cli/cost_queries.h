@@ -29,7 +29,9 @@ class CostQueries {
   struct Candidate {
     recipe::PluginChoice choice;
     bool own = false, threads = false;
+    std::int64_t virtual_ranks = 1;  ///< on one device, all it works with; 0: any number of devices
   };
+  Candidate candidate(const recipe::PluginChoice& choice, bool own) const;
   std::vector<Candidate> candidates() const;
   recipe::RunPlan plan_of(const Candidate& candidate, std::int64_t ranks) const;
   PreparedRun prepared(const Candidate& candidate, std::int64_t ranks) const;

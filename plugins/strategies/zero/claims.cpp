@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "gradient_shards.h"
 #include "shard_layout.h"
 #include "trainhost/flat_layout.h"
 #include "trainhost/replicated_claims.h"
@@ -107,10 +108,11 @@ Claims claims_of(const Settings& settings, const ClaimsRequest& request) {
   claims.buffers = buffer_bytes(request.model);
   const std::set<int> lending = lenders(request.model);
   std::vector<std::int64_t> optimizer_of(world), part_of(world);
-  std::int64_t largest = 0, largest_wait = 0, largest_gathered = 0, next_gathered = 0, lent = 0;
+  std::int64_t largest_wait = 0, largest_gathered = 0, next_gathered = 0, lent = 0;
   std::int64_t parameters_on_host = 0;
-  for (const ShardLayout& layout :
-       shard_layouts(request.model, request.objectives, settings.bucket_bytes, world)) {
+  const std::vector<ShardLayout> layouts =
+      shard_layouts(request.model, request.objectives, settings.bucket_bytes, world);
+  for (const ShardLayout& layout : layouts) {
     const Held bucket = held(settings, request, layout);
     const bool on_host = !bucket.resident && settings.offload_parameters;
     (on_host ? parameters_on_host : claims.parameters) +=
@@ -121,7 +123,6 @@ Claims claims_of(const Settings& settings, const ClaimsRequest& request) {
       part_of[rank] +=
           layout.counts[rank] * static_cast<std::int64_t>(c10::elementSize(layout.bucket.dtype));
     }
-    largest = std::max(largest, bucket.wire);
     largest_wait = std::max(largest_wait, bucket.gradients);
     if (!bucket.resident && lending.contains(layout.bucket.units.front())) {
       lent += bucket.bytes;
@@ -139,7 +140,7 @@ Claims claims_of(const Settings& settings, const ClaimsRequest& request) {
   const std::int64_t part = std::ranges::max(part_of);
   if (settings.stage >= 2) {
     claims.gradients = part;
-    claims.transient = 2 * largest + largest_wait;  // two staging buffers
+    claims.transient = 2 * staging_bytes(layouts, request.gradient_dtype, world) + largest_wait;
   } else if (request.numerics == Numerics::kExact) {
     claims.gradients += part;
   }

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "gradient_slice.h"
+
 namespace zero {
 
 using namespace trainhost;
@@ -29,16 +31,14 @@ GradientShards::GradientShards(const AttachContext& context,
       layouts_(layouts),
       arrivals_(buckets_of(layouts), replica, [this](std::size_t bucket) { issue(bucket); }) {
   const auto options = at::TensorOptions().device(context.device.device());
-  std::int64_t largest = 0;
   for (const ShardLayout& layout : layouts) {
     const std::int64_t count = layout.counts[communicator_.rank()];
     const at::ScalarType type = layout.bucket.dtype;
     shards_.push_back(
         {host == nullptr ? at::empty({count}, options.dtype(type)) : host->allocate(count, type)});
-    largest = std::max(largest, layout.elements() * static_cast<std::int64_t>(
-                                                        c10::elementSize(wire_dtype(layout))));
   }
-  for (Staging& staging : staging_) staging.bytes = communicator_.allocate(largest);
+  const std::int64_t bytes = staging_bytes(layouts, gradient_dtype_, communicator_.world());
+  for (Staging& staging : staging_) staging.bytes = communicator_.allocate(bytes);
 }
 
 void GradientShards::begin_step(int objective) {
@@ -60,59 +60,82 @@ void GradientShards::after_backward(Backward which) {
 
 void GradientShards::issue(std::size_t bucket) {
   c10::NoGradGuard no_grad;
+  const ShardLayout& layout = layouts_[bucket];
+  make_contiguous(layout);
+  const std::int64_t step = elements_of_a_rank(staging_[0].bytes.numel(), wire_dtype(layout));
+  const std::int64_t most = std::ranges::max(layout.counts);
+  for (std::int64_t begin = 0; begin < most; begin += step) issue_piece(bucket, begin, step);
+  for (const int unit : layout.bucket.units) {
+    for (const Replica::Parameter* parameter : replica_.parameters_of(unit)) {
+      parameter->leaf.mutable_grad() = at::Tensor();
+    }
+  }
+}
+
+/// [begin, begin + most) of each rank's part of a bucket.
+void GradientShards::issue_piece(std::size_t bucket, std::int64_t begin, std::int64_t most) {
   Staging& staging = staging_[next_];
   next_ = 1 - next_;
   finish(staging);
   const ShardLayout& layout = layouts_[bucket];
   staging.bucket = bucket;
+  staging.begin = begin;
   staging.busy = true;
-  const at::Tensor values = values_of(staging);
-  fill(layout, values);
-  staging.work = communicator_.reduce_scatter(part_of(staging), values, layout.counts,
-                                              ReduceOp::kSum, Traffic::kStrategy);
+  std::int64_t all = 0;
+  staging.counts.clear();
+  for (const std::int64_t count : layout.counts) {
+    staging.counts.push_back(std::clamp<std::int64_t>(count - begin, 0, most));
+    all += staging.counts.back();
+  }
+  const at::Tensor values = staging.bytes.view(wire_dtype(layout)).narrow(0, 0, all);
+  std::int64_t place = 0;
+  for (int rank = 0; rank < communicator_.world(); ++rank) {
+    const std::int64_t count = staging.counts[rank];
+    const at::Tensor part = values.narrow(0, place, count);
+    fill(layout, rank, begin, part);
+    if (rank == communicator_.rank()) staging.mine = part;
+    place += count;
+  }
+  staging.work = communicator_.reduce_scatter(staging.mine, values, staging.counts, ReduceOp::kSum,
+                                              Traffic::kStrategy);
+}
+
+std::int64_t GradientShards::elements_of_a_rank(std::int64_t bytes, at::ScalarType type) const {
+  return bytes / static_cast<std::int64_t>(c10::elementSize(type)) / communicator_.world();
 }
 
 at::ScalarType GradientShards::wire_dtype(const ShardLayout& layout) const {
-  const bool full = layout.bucket.dtype == at::kFloat && communicator_.world() > 1;
-  return full ? gradient_dtype_.value_or(at::kFloat) : layout.bucket.dtype;
+  return zero::wire_dtype(layout, gradient_dtype_, communicator_.world());
 }
 
-void GradientShards::fill(const ShardLayout& layout, const at::Tensor& values) {
-  const auto size = static_cast<std::int64_t>(c10::elementSize(layout.bucket.dtype));
-  for (std::size_t u = 0; u < layout.bucket.units.size(); ++u) {
-    const int unit = layout.bucket.units[u];
-    const FlatLayout flat = flat_layout(model_.units[unit]);
-    const auto& parameters = replica_.parameters_of(unit);
-    for (std::size_t p = 0; p < parameters.size(); ++p) {
-      const Replica::Parameter& parameter = *parameters[p];
-      at::Tensor& made = parameter.leaf.mutable_grad();
-      const at::Tensor place = values
-                                   .narrow(0, (layout.bucket.offsets[u] + flat.offsets[p]) / size,
-                                           byte_count(*parameter.spec) / size)
-                                   .view(parameter.spec->shape);
-      if (!made.defined()) {
-        place.zero_();
-      } else if (made.is_sparse()) {
-        place.zero_().add_(made.to(place.scalar_type()));
-      } else {
-        place.copy_(made);
-      }
-      made = at::Tensor();
+/// Contiguous, so that any part of it can be copied.
+void GradientShards::make_contiguous(const ShardLayout& layout) {
+  for (const int unit : layout.bucket.units) {
+    for (const Replica::Parameter* parameter : replica_.parameters_of(unit)) {
+      at::Tensor& made = parameter->leaf.mutable_grad();
+      if (made.defined() && !made.is_sparse()) made = made.contiguous();
     }
   }
 }
 
-at::Tensor GradientShards::values_of(const Staging& staging) const {
-  const ShardLayout& layout = layouts_[staging.bucket];
-  const at::ScalarType type = wire_dtype(layout);
-  const auto size = static_cast<std::int64_t>(c10::elementSize(type));
-  return staging.bytes.narrow(0, 0, layout.elements() * size).view(type);
-}
-
-at::Tensor GradientShards::part_of(const Staging& staging) const {
-  const ShardLayout& layout = layouts_[staging.bucket];
-  const int rank = communicator_.rank();
-  return values_of(staging).narrow(0, layout.begins[rank], layout.counts[rank]);
+/// `place` := the gradients of this rank's part of the bucket from `begin` on. What only aligns
+/// stays as it is.
+void GradientShards::fill(const ShardLayout& layout, int rank, std::int64_t begin,
+                          const at::Tensor& place) {
+  const std::int64_t end = begin + place.numel();
+  for (const Piece& piece : pieces_of(model_, layout, rank)) {
+    const std::int64_t from = std::max(begin, piece.place);
+    const std::int64_t to = std::min(end, piece.place + piece.count);
+    if (from >= to) continue;
+    const at::Tensor part = place.narrow(0, from - begin, to - from);
+    const Replica::Parameter& parameter = *replica_.parameters_of(piece.unit)[piece.parameter];
+    const at::Tensor& made = parameter.leaf.grad();
+    if (made.defined()) {
+      copy_slice(made, piece.offset + from - piece.place, part);
+    } else {
+      part.zero_();
+    }
+  }
 }
 
 void GradientShards::finish(Staging& staging) {
@@ -125,7 +148,27 @@ void GradientShards::finish(Staging& staging) {
   // Added to zeros also the first time: a copy would keep a sum's negative zeros.
   if (shard.fresh) shard.sum.zero_();
   shard.fresh = false;
-  shard.sum.add_(part_of(staging));
+  if (staging.mine.numel() == 0) return;
+  shard.sum.narrow(0, staging.begin, staging.mine.numel()).add_(staging.mine);
+}
+
+at::ScalarType wire_dtype(const ShardLayout& layout, std::optional<at::ScalarType> gradient_dtype,
+                          int world) {
+  const bool full = layout.bucket.dtype == at::kFloat && world > 1;
+  return full ? gradient_dtype.value_or(at::kFloat) : layout.bucket.dtype;
+}
+
+std::int64_t staging_bytes(const std::vector<ShardLayout>& layouts,
+                           std::optional<at::ScalarType> gradient_dtype, int world) {
+  constexpr std::int64_t kMost = std::int64_t{8} << 20;
+  std::int64_t largest = 0;
+  for (const ShardLayout& layout : layouts) {
+    const auto size =
+        static_cast<std::int64_t>(c10::elementSize(wire_dtype(layout, gradient_dtype, world)));
+    largest = std::max(largest, std::ranges::max(layout.counts) * size * world);
+  }
+  const std::int64_t granularity = std::int64_t{64} * world;
+  return std::min(largest + granularity - 1, kMost) / granularity * granularity;
 }
 
 }  // namespace zero

@@ -1,11 +1,12 @@
 // GradientShards: gradients that leave as they come, of which each rank keeps its part.
 //
-// Purpose: stages 2 and 3. Autograd's own tensors are gathered in one of two staging buffers once a
-// bucket is complete, reduced and scattered from there, and this rank's part is added to its shard:
-// no rank has a buffer for all gradients. Each micro-batch is reduced by itself, in its order, so
-// fast and exact numerics are the same here. (Rajbhandari et al., "ZeRO", SC 2020, section 5.2.)
-// Owner: a session; borrows replica, layouts and communicator. Threads and ranks: as
-// GradientBuckets.
+// Purpose: stages 2 and 3. Once a bucket is complete, autograd's own tensors are copied piece by
+// piece into one of two staging buffers, reduced and scattered from there, and this rank's part is
+// added to its shard: no rank has a buffer for all gradients, nor for those of a large bucket. A
+// piece is a run of each rank's part, so that all ranks have the same to sum. Each micro-batch is
+// reduced by itself, in its order, so fast and exact numerics are the same here. (Rajbhandari et
+// al., "ZeRO", SC 2020, section 5.2.) Owner: a session; borrows replica, layouts and communicator.
+// Threads and ranks: as GradientBuckets.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -46,18 +47,22 @@ class GradientShards {
     at::Tensor bytes;  // in the communicator's memory
     trainhost::WorkHandle work{};
     std::size_t bucket = 0;
+    std::int64_t begin = 0;              // of the piece, in each rank's part
+    std::vector<std::int64_t> counts{};  // of the piece, by rank
+    at::Tensor mine{};                   // this rank's, in `bytes`
     bool busy = false;
   };
 
   void issue(std::size_t bucket);
+  void issue_piece(std::size_t bucket, std::int64_t begin, std::int64_t most);
   /// The type in which the gradients of a bucket travel.
   at::ScalarType wire_dtype(const ShardLayout& layout) const;
-  /// All of a bucket as it travels.
-  at::Tensor values_of(const Staging& staging) const;
-  void fill(const ShardLayout& layout, const at::Tensor& values);
+  /// How many fit into a staging buffer for each rank.
+  std::int64_t elements_of_a_rank(std::int64_t bytes, at::ScalarType type) const;
+  void make_contiguous(const ShardLayout& layout);
+  void fill(const ShardLayout& layout, int rank, std::int64_t begin, const at::Tensor& place);
   /// Adds to the shard what has been reduced.
   void finish(Staging& staging);
-  at::Tensor part_of(const Staging& staging) const;
 
   trainhost::Communicator& communicator_;
   const trainhost::ModelSpec& model_;
@@ -71,5 +76,13 @@ class GradientShards {
   std::size_t next_ = 0;  // the staging buffer whose turn it is
   int objective_ = 0;
 };
+
+/// The type in which the gradients of a bucket travel. `gradient_dtype`: AttachContext's.
+at::ScalarType wire_dtype(const ShardLayout& layout, std::optional<at::ScalarType> gradient_dtype,
+                          int world);
+
+/// Of each of the two buffers: the largest bucket's, or some megabytes.
+std::int64_t staging_bytes(const std::vector<ShardLayout>& layouts,
+                           std::optional<at::ScalarType> gradient_dtype, int world);
 
 }  // namespace zero
