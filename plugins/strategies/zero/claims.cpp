@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "gradient_shards.h"
 #include "shard_layout.h"
@@ -85,6 +86,19 @@ std::int64_t traffic_of(const Settings& settings, const ClaimsRequest& request,
   return bytes * (request.world - 1) / request.world;
 }
 
+/// Where the update runs on another device than that of the values, fp32 parameters have masters
+/// too.
+std::int64_t more_masters(const Settings& settings, const ClaimsRequest& request) {
+  if (settings.on_cpu || settings.offload_optimizer == settings.offload_parameters) return 0;
+  std::int64_t elements = 0;
+  for (const UnitSpec& unit : request.model.units) {
+    for (const ParameterSpec& parameter : unit.parameters) {
+      if (parameter.dtype == at::kFloat) elements += element_count(parameter.shape);
+    }
+  }
+  return 4 * elements / request.world;
+}
+
 }  // namespace
 
 Claims claims_of(const Settings& settings, const ClaimsRequest& request) {
@@ -134,12 +148,11 @@ Claims claims_of(const Settings& settings, const ClaimsRequest& request) {
   claims.transient += largest_gathered + lent;
   if (settings.prefetch) claims.transient += next_gathered;
   claims.host = parameters_on_host;
+  claims.optimizer += more_masters(settings, request);
   if (settings.offload_optimizer) {
-    // What the update reads and writes. On other devices than a CPU the gradients stay there, and
-    // the host has the parameters' fp32 masters too.
-    claims.host += claims.optimizer + (settings.stage >= 2 ? claims.gradients : 0);
-    claims.optimizer = 0;
-    if (settings.stage >= 2) claims.gradients = 0;
+    claims.host += std::exchange(claims.optimizer, 0);
+    // On other devices than a CPU the gradients stay.
+    if (settings.on_cpu && settings.stage >= 2) claims.host += std::exchange(claims.gradients, 0);
   }
   return claims;
 }

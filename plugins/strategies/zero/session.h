@@ -20,6 +20,7 @@ struct Settings {
   /// Stage 3: units with fewer parameters stay whole on every rank.
   std::int64_t resident_parameters = 0;
   bool prefetch = true;             ///< stage 3: gather the next unit while one runs
+  bool on_cpu = true;               ///< the kind of device
   bool offload_optimizer = false;   ///< states and masters in host memory; updates on the CPU
   bool offload_parameters = false;  ///< stage 3: the rank's part of them in host memory
   std::string offload_directory{};  ///< for HostMemory

@@ -14,8 +14,9 @@ using namespace trainhost;
 
 class Zero : public Strategy {
  public:
-  Zero(Host&, const Options& options) {
+  Zero(Host& host, const Options& options) {
     settings_.stage = ZERO_STAGE;
+    settings_.on_cpu = host.device_kind() == "cpu";
     settings_.offload_optimizer = options.boolean("offload_optimizer");
     settings_.offload_directory = options.text("offload_directory");
 #if ZERO_STAGE == 3
