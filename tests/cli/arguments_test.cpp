@@ -40,6 +40,10 @@ TEST_CASE("the commands") {
   CHECK(describe.json);
   CHECK(describe.overrides == std::vector<std::string>{"train.batch=2"});
   CHECK(parsed<cli::DescribeArguments>({"describe", "a"}).worlds.size() == 4);
+  const auto measured =
+      parsed<cli::DescribeArguments>({"describe", "a", "--probe", "--measure", "--steps", "3"});
+  CHECK((measured.probe && measured.measure && measured.steps == 3));
+  CHECK_FALSE((describe.probe || describe.measure));
   CHECK(parsed<cli::ResumeArguments>({"resume", "runs/a"}).run_directory == "runs/a");
   CHECK(parsed<cli::PluginsArguments>({"plugins", "--json"}).json);
   CHECK(parsed<cli::CheckPluginArguments>({"check-plugin", "a.so", "--only", "elf"}).only == "elf");
