@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <sstream>
 
 #include "host/train/clock.h"
 #include "host/train/schedule.h"
@@ -16,6 +17,12 @@ namespace {
 /// fp16 needs it, in computation and on the way between ranks; bf16 has the range of fp32.
 bool scales_losses(const recipe::RunPlan& plan) {
   return plan.precision == "fp16" || plan.train.gradient_dtype == "fp16";
+}
+
+std::string short_text(double value) {
+  std::ostringstream out;
+  out << value;
+  return out.str();
 }
 
 }  // namespace
@@ -329,13 +336,13 @@ void Trainer::follow_loss_scale(int objective, const std::string& place, bool ov
   if (!scale.update(overflow)) {
     throw Error(Failure::kRun, {.where = place,
                                 .what = "gradients overflow 16 bits with the smallest loss scale",
-                                .got = std::to_string(before),
+                                .got = short_text(before),
                                 .fix = "use precision=bf16 or fp32, or lower optimizer.lr"});
   }
   if (overflow && parts_.host.rank() == 0) {
     parts_.host.log(Host::Level::kInfo, place + ": gradients overflowed, so nothing was updated; " +
-                                            "loss scale " + std::to_string(before) + " → " +
-                                            std::to_string(scale.scale));
+                                            "loss scale " + short_text(before) + " → " +
+                                            short_text(scale.scale));
   }
 }
 
