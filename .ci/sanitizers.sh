@@ -89,5 +89,5 @@ check_tsan() {
     real_run tsan tiny.lua "strategy=$strategy" train.workers=2 --run-dir "$strategy"
   done
   # One process with virtual ranks, as threads that take turns, besides the others.
-  real_run tsan prove tiny.lua --world 3 --steps 2
+  real_run tsan prove tiny.lua --world 3 --steps 2 --quick
 }

@@ -46,7 +46,7 @@ StepResult Shards::update(const StepRequest& request, const Part& gradient,
   Offload::Fetched next;
   if (!order.empty()) next = fetch(order.front(), request, gradient);
   for (std::size_t i = 0; i < order.size(); ++i) {
-    Offload::Fetched present = std::move(next);
+    Offload::Fetched present = std::exchange(next, Offload::Fetched());
     if (i + 1 < order.size()) next = fetch(order[i + 1], request, gradient);
     step(context_, touched(shards_[order[i]], present.wait()), request, measured);
     updated(order[i]);
