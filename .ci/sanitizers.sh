@@ -10,9 +10,10 @@ readonly ASAN_LEFT_OUT='^scripts: |^third party|^gpu_check|^checkpoint_kill|many
 
 export_sanitizer_options() {
   # Tests look at how a rank dies: its SIGSEGV stays one.
-  export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_init_order=1:handle_segv=0
+  # What a test asks for on purpose is too much for the sanitizers' allocators too.
+  export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_init_order=1:handle_segv=0:allocator_may_return_null=1
   export UBSAN_OPTIONS=print_stacktrace=1
-  export TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1
+  export TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1:allocator_may_return_null=1
   # OpenMP's own synchronisation is invisible to the thread sanitizer.
   export OMP_NUM_THREADS=1
 }
