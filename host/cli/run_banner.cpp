@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "host/recipe/describe.h"
 #include "host/telemetry/text_layout.h"
 
 namespace trainhost::cli {
@@ -77,8 +78,8 @@ telemetry::Banner run_banner(const PreparedRun& run, const std::string& run_dire
   row("visible", visibility_text());
   if (run.foreign) row("ranks", ranks_text(run));
   row("strategy", plugin_text(plan.strategy));
-  row("precision",
-      plan.precision + (plan.precision_note.empty() ? "" : "  " + plan.precision_note));
+  row("precision", plan.precision + recipe::economies_text(plan) +
+                       (plan.precision_note.empty() ? "" : "  " + plan.precision_note));
   for (const auto& objective : plan.objectives) row(objective.name, batch_text(objective, plan));
   row("epochs", std::to_string(plan.train.epochs));
   row("LibTorch", run.libtorch.version + "  " + run.libtorch.folder);

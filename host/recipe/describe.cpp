@@ -82,27 +82,13 @@ std::string optimizer_text(const OptimizerPlan& o) {
   return text;
 }
 
-std::string precision_text(const RunPlan& plan) {
-  const TrainPlan& train = plan.train;
-  std::string text = plan.precision + ", numerics " + plan.numerics;
-  if (train.gradient_dtype != "fp32") text += ", gradients travel in " + train.gradient_dtype;
-  if (train.recompute_every == 1) {
-    text += ", activation checkpointing of all units";
-  } else if (train.recompute_every > 1) {
-    text += ", activation checkpointing of every unit in " + std::to_string(train.recompute_every);
-  } else if (!train.recompute_units.empty()) {
-    text += ", activation checkpointing of " + join(train.recompute_units, ", ");
-  }
-  return text;
-}
-
 std::string head_text(const RunPlan& plan) {
   const std::vector<Row> facts{
       {"model", plan.model.id + "  " + options_text(plan.model.options)},
       {"data", options_text(plan.data)},
       {"strategy", plan.strategy.id + "  " + options_text(plan.strategy.options)},
       {"devices", devices_text(plan.devices)},
-      {"precision", precision_text(plan)},
+      {"precision", plan.precision + economies_text(plan) + ", numerics " + plan.numerics},
       {"optimizer", optimizer_text(plan.optimizer)},
       {"scaling", "batch " + plan.scaling.batch_rule + ", lr " + plan.scaling.lr_rule +
                       ", base batch " + short_number(plan.scaling.base_batch)},
@@ -193,6 +179,20 @@ Description describe(const Recipe& recipe, const std::vector<World>& worlds, std
     out.columns.push_back(std::move(column));
   }
   return out;
+}
+
+std::string economies_text(const RunPlan& plan) {
+  const TrainPlan& train = plan.train;
+  std::string text;
+  if (train.gradient_dtype != "fp32") text += ", gradients travel in " + train.gradient_dtype;
+  if (train.recompute_every == 1) {
+    text += ", activation checkpointing of all units";
+  } else if (train.recompute_every > 1) {
+    text += ", activation checkpointing of one unit in " + std::to_string(train.recompute_every);
+  } else if (!train.recompute_units.empty()) {
+    text += ", activation checkpointing of " + join(train.recompute_units, ", ");
+  }
+  return text;
 }
 
 std::string describe_text(const Description& description) {

@@ -27,6 +27,10 @@ struct Description {
 /// Resolves the recipe for every world. `machine` says whether this machine can run it.
 Description describe(const Recipe& recipe, const std::vector<World>& worlds, std::string machine);
 
+/// What saves traffic and memory besides the precision, to stand behind it: ", gradients travel in
+/// bf16, activation checkpointing of all units"; "" for nothing.
+std::string economies_text(const RunPlan& plan);
+
 /// For people; ends with a line end.
 std::string describe_text(const Description& description);
 

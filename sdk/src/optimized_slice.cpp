@@ -93,7 +93,8 @@ Measured measure(const AttachContext& context, std::span<const SliceGradient> gr
   }
   if (held == Held::kSome) sum_over_ranks(context, squares);
   const double norm = std::sqrt(squares.value()) / request.divisor;
-  out.result.overflow = request.check_overflow && !std::isfinite(norm);
+  // Of the sum: without any rows the norm is 0 / 0.
+  out.result.overflow = request.check_overflow && !std::isfinite(squares.value());
   out.result.gradient_norm = norm;
   if (request.clip_norm > 0) out.divisor *= std::max(1.0, (norm + 1e-6) / request.clip_norm);
   return out;

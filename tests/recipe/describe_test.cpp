@@ -47,3 +47,16 @@ TEST_CASE("the JSON form has the same worlds") {
   CHECK(json["worlds"][1]["plan"]["objectives"][0]["batch_per_rank"] == 1024);
   CHECK_THAT(json["worlds"][2]["problem"].get<std::string>(), Contains("does not divide"));
 }
+
+TEST_CASE("what saves traffic and memory stands behind the precision") {
+  const auto text = [](const std::vector<std::string>& overrides) {
+    return economies_text(load(recipe_text(), overrides).base());
+  };
+  CHECK(text({}).empty());
+  CHECK(text({"train.gradient_dtype=bf16", "train.activation_checkpointing=all"}) ==
+        ", gradients travel in bf16, activation checkpointing of all units");
+  CHECK(text({"train.activation_checkpointing=3"}) ==
+        ", activation checkpointing of one unit in 3");
+  CHECK(text({"train.activation_checkpointing={\"a\", \"b\"}"}) ==
+        ", activation checkpointing of a, b");
+}
