@@ -3,14 +3,29 @@
 #include <c10/util/Exception.h>
 
 #include <new>
+#include <string_view>
+#include <system_error>
 
 namespace trainhost::train {
 namespace {
+
+/// What oneDNN throws (as a plain exception) when there is no room for the code of a kernel: what
+/// it cannot compute at all it refuses before, as "a primitive descriptor".
+constexpr std::string_view kNoPrimitive = "could not create a primitive";
+
+/// A thread whose stack does not fit (EAGAIN), or anything else that says so.
+bool says_no_room(const std::system_error& error) {
+  return error.code() == std::errc::resource_unavailable_try_again ||
+         error.code() == std::errc::not_enough_memory;
+}
 
 /// LibTorch's allocator for the CPU has no exception of its own.
 bool is_out_of_memory(const std::exception& exception) {
   if (dynamic_cast<const c10::OutOfMemoryError*>(&exception) != nullptr) return true;
   if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr) return true;
+  if (exception.what() == kNoPrimitive) return true;
+  const auto* of_system = dynamic_cast<const std::system_error*>(&exception);
+  if (of_system != nullptr) return says_no_room(*of_system);
   const auto* error = dynamic_cast<const c10::Error*>(&exception);
   return error != nullptr &&
          std::string(error->what_without_backtrace()).find("DefaultCPUAllocator") !=
