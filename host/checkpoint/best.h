@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "host/checkpoint/safetensors.h"
+#include "trainhost/safetensors.h"
 
 namespace trainhost::checkpoint {
 

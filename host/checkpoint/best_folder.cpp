@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "host/checkpoint/files.h"
+#include "trainhost/files.h"
 #include "trainhost/error.h"
 
 namespace trainhost::checkpoint {

@@ -6,9 +6,9 @@
 #include <memory>
 #include <utility>
 
-#include "host/checkpoint/files.h"
+#include "trainhost/files.h"
 #include "host/checkpoint/run_checkpoints.h"
-#include "host/checkpoint/safetensors.h"
+#include "trainhost/safetensors.h"
 #include "trainhost/error.h"
 #include "trainhost/flat_layout.h"
 

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "host/checkpoint/crc32.h"
+#include "trainhost/crc32.h"
 #include "trainhost/error.h"
 
 namespace trainhost::checkpoint {

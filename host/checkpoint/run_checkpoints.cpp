@@ -8,7 +8,7 @@
 #include <system_error>
 
 #include "host/checkpoint/best_folder.h"
-#include "host/checkpoint/files.h"
+#include "trainhost/files.h"
 #include "trainhost/error.h"
 
 namespace trainhost::checkpoint {

@@ -32,6 +32,8 @@ class ValueChecker {
         return check_list(raw, path, OptionType::kNumber, out);
       case OptionType::kStringList:
         return check_list(raw, path, OptionType::kString, out);
+      case OptionType::kTableList:
+        return check_list(as_list(raw), path, OptionType::kTable, out);
       default:
         return check_scalar(raw, path, option_.type, out);
     }
@@ -52,6 +54,12 @@ class ValueChecker {
     return true;
   }
 
+  /// One table stands for a list of it.
+  static Value as_list(const Value& raw) {
+    const auto* table = std::get_if<Table>(&raw.data);
+    return table == nullptr || table->empty() ? raw : Value(List{raw}, raw.position);
+  }
+
   bool check_list(const Value& raw, const std::string& path, OptionType item_type,
                   Value& out) const {
     List items;
@@ -68,7 +76,10 @@ class ValueChecker {
     for (std::size_t i = 0; i < items.size(); ++i) {
       checked[i].position = items[i].position;
       const std::string item = path + "[" + std::to_string(i + 1) + "]";
-      good = check_scalar(items[i], item, item_type, checked[i]) && good;
+      good =
+          (item_type == OptionType::kTable ? check_nested(items[i], item, checked[i])
+                                           : check_scalar(items[i], item, item_type, checked[i])) &&
+          good;
     }
     out.data = std::move(checked);
     return good;

@@ -24,6 +24,8 @@ std::string lua_type_of(const Option& option, const std::string& class_name) {
       return "string[]";
     case OptionType::kTable:
       return class_name + "." + option.name;
+    case OptionType::kTableList:
+      return class_name + "." + option.name + "[]";
     case OptionType::kAny:
       return "any";
     default:
@@ -38,7 +40,7 @@ std::string lua_type_of(const Option& option, const std::string& class_name) {
 
 void add_class(const std::string& name, const Schema& schema, std::string& out) {
   for (const Option& option : schema) {
-    if (option.type == OptionType::kTable) {
+    if (option.type == OptionType::kTable || option.type == OptionType::kTableList) {
       add_class(name + "." + option.name, option.options, out);
     }
   }

@@ -16,7 +16,7 @@ struct TypeWords {
   const char* words;
 };
 
-constexpr std::array<TypeWords, 10> kTypes{{
+constexpr std::array<TypeWords, 11> kTypes{{
     {OptionType::kAny, "any", "a value"},
     {OptionType::kBool, "bool", "true or false"},
     {OptionType::kInt, "int", "an integer"},
@@ -27,6 +27,7 @@ constexpr std::array<TypeWords, 10> kTypes{{
     {OptionType::kNumberList, "list<number>", "a list of numbers"},
     {OptionType::kStringList, "list<string>", "a list of texts"},
     {OptionType::kTable, "table", "a table"},
+    {OptionType::kTableList, "list<table>", "a list of tables"},
 }};
 
 bool is_number_like(OptionType type) {
@@ -36,7 +37,7 @@ bool is_number_like(OptionType type) {
 
 bool is_list(OptionType type) {
   return type == OptionType::kIntList || type == OptionType::kNumberList ||
-         type == OptionType::kStringList;
+         type == OptionType::kStringList || type == OptionType::kTableList;
 }
 
 bool is_identifier(std::string_view name) {
@@ -176,7 +177,9 @@ Schema read_schema(const Json& json, const std::string& origin, int depth) {
 }
 
 void OptionReader::read_options(const Json& field) {
-  if (option_.type != OptionType::kTable) fail("'options' is for tables");
+  if (option_.type != OptionType::kTable && option_.type != OptionType::kTableList) {
+    fail("'options' is for tables");
+  }
   option_.options = read_schema(field, origin_, depth_ + 1);
 }
 

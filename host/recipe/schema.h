@@ -9,7 +9,8 @@
 //    {"name": "pretrain", "type": "table", "options": [ … ]},
 //    {"name": "kg_batch", "type": "int", "optional": true}]
 //
-// Types: bool, int, number, string, path, list<int>, list<number>, list<string>, table, any. Bounds
+// Types: bool, int, number, string, path, list<int>, list<number>, list<string>, table, list<table>
+// (one table stands for a list of it), any. Bounds
 // (min, max, exclusive_min, exclusive_max) and one_of hold for each item of a list, which itself
 // has min_items and max_items. An option without "default" and "optional" is required; a table
 // without them is filled from its own options.
@@ -39,6 +40,7 @@ enum class OptionType {
   kNumberList,
   kStringList,
   kTable,
+  kTableList,
 };
 
 struct Option {
@@ -50,7 +52,7 @@ struct Option {
   std::optional<double> min, max, exclusive_min, exclusive_max;
   std::optional<std::int64_t> min_items, max_items;
   std::vector<std::string> one_of;
-  std::vector<Option> options;  ///< of a table
+  std::vector<Option> options;  ///< of a table, or of each table of a list
 };
 
 using Schema = std::vector<Option>;

@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "host/checkpoint/files.h"
+#include "trainhost/files.h"
 #include "trainhost/error.h"
 
 namespace trainhost::train {
@@ -54,7 +54,7 @@ Job Job::from(const launch::RankEnvironment& environment) {
                                                      {"probe", Kind::kProbe}};
   const auto kind = kKinds.find(environment.job);
   if (kind == kKinds.end()) refuse("TRAINHOST_JOB", "unknown job '" + environment.job + "'");
-  const std::string text = checkpoint::read_text_file(environment.job_file, kMaxJobFile);
+  const std::string text = read_text_file(environment.job_file, kMaxJobFile);
   const auto json = nlohmann::ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
   Job out;
   out.kind = kind->second;

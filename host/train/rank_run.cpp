@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "host/checkpoint/files.h"
+#include "trainhost/files.h"
 #include "host/plugins/load.h"
 #include "host/recipe/plan.h"
 #include "host/train/clock.h"
@@ -332,7 +332,7 @@ int run_ranks(const launch::RankEnvironment& environment, const launch::Control&
   verdict.guard(rank, slot, "rank " + std::to_string(rank), [&] {
     Process process{
         environment, control,
-        recipe::plan_from_json(checkpoint::read_text_file(environment.plan_file, kMaxPlan),
+        recipe::plan_from_json(read_text_file(environment.plan_file, kMaxPlan),
                                environment.plan_file),
         Job::from(environment)};
     if (process.job.kind == Job::Kind::kDescribe) {

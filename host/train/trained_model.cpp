@@ -6,7 +6,7 @@
 #include <filesystem>
 
 #include "host/checkpoint/checkpoint.h"
-#include "host/checkpoint/safetensors.h"
+#include "trainhost/safetensors.h"
 #include "trainhost/error.h"
 
 namespace trainhost::train {
@@ -26,7 +26,7 @@ std::vector<StateSlice> model_state(StrategySession& session) {
   return out;
 }
 
-void fill(StateSlice& slice, const checkpoint::SafetensorsReader& file) {
+void fill(StateSlice& slice, const SafetensorsReader& file) {
   const std::string name = stored_name(slice.name.substr(slice.name.find('/') + 1));
   const at::Tensor stored = file.has(name) ? file.tensor(name) : at::Tensor();
   if (!stored.defined() || stored.sizes() != at::IntArrayRef(slice.shape) ||
@@ -51,8 +51,8 @@ std::string stored_name(std::string full_name) {
   return full_name;
 }
 
-std::vector<checkpoint::TensorHeader> tensor_headers(const ModelSpec& spec) {
-  std::vector<checkpoint::TensorHeader> headers;
+std::vector<TensorHeader> tensor_headers(const ModelSpec& spec) {
+  std::vector<TensorHeader> headers;
   for (const UnitSpec& unit : spec.units) {
     for (const ParameterSpec& parameter : unit.parameters) {
       headers.push_back(
@@ -73,7 +73,7 @@ void load_trained(const std::string& folder, const recipe::RunPlan& plan,
   std::vector<StateSlice> state = model_state(session);
   const std::string best = folder + "/model.safetensors";
   if (std::filesystem::exists(best)) {
-    const checkpoint::SafetensorsReader file(best);
+    const SafetensorsReader file(best);
     for (StateSlice& slice : state) fill(slice, file);
   } else {
     checkpoint::load(

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "host/checkpoint/safetensors.h"
+#include "trainhost/safetensors.h"
 #include "host/recipe/plan.h"
 #include "trainhost/strategy.h"
 
@@ -16,7 +16,7 @@ namespace trainhost::train {
 std::string stored_name(std::string full_name);
 
 /// What the file holds, in the order of StrategySession::full_parameters.
-std::vector<checkpoint::TensorHeader> tensor_headers(const ModelSpec& spec);
+std::vector<TensorHeader> tensor_headers(const ModelSpec& spec);
 
 /// Fills parameters and buffers from `folder`: a best/ (model.safetensors) or a checkpoint
 /// (manifest.json). Optimizer states are left alone. Errors: Error (kUser) where the folder holds

@@ -11,8 +11,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "host/checkpoint/files.h"
-#include "host/checkpoint/safetensors.h"
+#include "trainhost/files.h"
+#include "trainhost/safetensors.h"
 #include "host/recipe/schema.h"
 #include "host/recipe/value_json.h"
 #include "host/train/execution.h"
@@ -72,7 +72,7 @@ class FileOutput : public PredictionOutput {
   void commit() { file_.commit(); }
 
  private:
-  checkpoint::NewFile file_;
+  NewFile file_;
 };
 
 /// A pipe, terminal or file that stands open already.
@@ -140,7 +140,7 @@ Json tensor_json(const std::string& file, const std::string& name, at::ScalarTyp
 void export_tensors(const UseParts& parts, const std::string& folder, Json& tensors) {
   const Predictor* predictor = predictor_of(parts.model);
   const auto headers = tensor_headers(parts.spec);
-  checkpoint::SafetensorsWriter writer(folder + "/model.safetensors", headers,
+  SafetensorsWriter writer(folder + "/model.safetensors", headers,
                                        {{"format", "pt"}, {"model", parts.plan.model.id}});
   parts.session.full_parameters(
       true, [&](const std::string&, const at::Tensor& tensor) { writer.append(tensor); });
@@ -157,13 +157,13 @@ void export_vectors(const UseParts& parts, Execution& execution, const std::stri
   if (predictor == nullptr) return;
   const Predictor::Vectors vectors = predictor->vectors(parts.rank, execution);
   if (vectors.empty()) return;
-  std::vector<checkpoint::NamedTensor> named;
+  std::vector<NamedTensor> named;
   for (const auto& [name, tensor] : vectors) {
     named.push_back({name, tensor});
     tensors.push_back(
         tensor_json("vectors.safetensors", name, tensor.scalar_type(), tensor.sizes(), predictor));
   }
-  checkpoint::write_safetensors(folder + "/vectors.safetensors", named, {{"format", "pt"}});
+  write_safetensors(folder + "/vectors.safetensors", named, {{"format", "pt"}});
 }
 
 /// `--to` names a new folder, or one that is empty: rename() replaces nothing else.
@@ -171,7 +171,7 @@ void export_model(const UseParts& parts, Execution& execution) {
   parts.host.doing("exporting the model");
   const std::string& target = parts.job.use.target;
   const std::string partial = target + ".partial";
-  checkpoint::make_empty_folder(partial);
+  make_empty_folder(partial);
   try {
     Json json = Json::parse(parts.job.use.facts);
     Json tensors = Json::array();
@@ -185,11 +185,11 @@ void export_model(const UseParts& parts, Execution& execution) {
     json["options"] = recipe::value_to_json(parts.plan.model.options);
     json["counts"] = counts;
     json["tensors"] = tensors;
-    checkpoint::write_text_file(partial + "/model.json", json.dump(1) + "\n");
-    checkpoint::sync_folder(partial);
-    checkpoint::rename_path(partial, target);
+    write_text_file(partial + "/model.json", json.dump(1) + "\n");
+    sync_folder(partial);
+    rename_path(partial, target);
   } catch (...) {
-    checkpoint::remove_tree_quietly(partial);
+    remove_tree_quietly(partial);
     throw;
   }
 }

@@ -11,7 +11,7 @@
 #include <mutex>
 #include <thread>
 
-#include "host/checkpoint/files.h"
+#include "trainhost/files.h"
 #include "host/checkpoint/run_checkpoints.h"
 #include "support.h"
 #include "trainhost/error.h"
@@ -29,7 +29,7 @@ struct Run {
   std::string path = scratch / "run", folder = path + "/checkpoints";
   State old = some_state(1), state = some_state(2);
   Run() {
-    checkpoint::make_folder(folder);
+    make_folder(folder);
     testing::save(folder + "/step-4", old, 4, 2);
     testing::save(folder + "/step-8", state, 8, 2);
   }

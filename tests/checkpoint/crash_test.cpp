@@ -14,7 +14,7 @@
 #include <set>
 
 #include "host/checkpoint/best_folder.h"
-#include "host/checkpoint/files.h"
+#include "trainhost/files.h"
 #include "host/checkpoint/run_checkpoints.h"
 #include "support.h"
 

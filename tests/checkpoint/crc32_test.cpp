@@ -1,5 +1,5 @@
 // The CRC is zlib's, for every length, alignment and start.
-#include "host/checkpoint/crc32.h"
+#include "trainhost/crc32.h"
 
 #include <zlib.h>
 
@@ -9,7 +9,7 @@
 
 namespace {
 
-using trainhost::checkpoint::crc32_of;
+using trainhost::crc32_of;
 
 std::string noise(std::size_t size) {
   std::mt19937 random(1);

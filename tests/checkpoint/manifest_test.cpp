@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "host/checkpoint/crc32.h"
+#include "trainhost/crc32.h"
 #include "trainhost/error.h"
 
 namespace {

@@ -13,7 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "host/checkpoint/safetensors.h"
+#include "trainhost/safetensors.h"
 #include "support.h"
 
 namespace {

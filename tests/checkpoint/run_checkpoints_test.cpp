@@ -6,7 +6,7 @@
 #include <set>
 
 #include "host/checkpoint/best_folder.h"
-#include "host/checkpoint/files.h"
+#include "trainhost/files.h"
 #include "support.h"
 #include "trainhost/error.h"
 

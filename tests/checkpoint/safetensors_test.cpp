@@ -1,5 +1,5 @@
 // Safetensors: what is written is read back, and no file can make the reader misbehave.
-#include "host/checkpoint/safetensors.h"
+#include "trainhost/safetensors.h"
 
 #include <ATen/ops/arange.h>
 #include <ATen/ops/equal.h>

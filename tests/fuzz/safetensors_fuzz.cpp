@@ -1,6 +1,6 @@
 // A file of tensors from anywhere: host/checkpoint/safetensors.h.
 #include "fuzz.h"
-#include "host/checkpoint/safetensors.h"
+#include "trainhost/safetensors.h"
 
 namespace {
 
@@ -17,7 +17,7 @@ void touch(const at::Tensor& tensor) {
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const trainhost::fuzz::MemoryFile file(data, size);
   trainhost::fuzz::accepts([&] {
-    const trainhost::checkpoint::SafetensorsReader reader(file.path());
+    const trainhost::SafetensorsReader reader(file.path());
     for (const std::string& name : reader.names()) {
       touch(reader.tensor(name));
       reader.release(name);

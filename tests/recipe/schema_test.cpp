@@ -99,6 +99,30 @@ TEST_CASE("lists are checked item by item") {
   CHECK(complaint(R"("type": "list<number>")", "{ x = { 1, 2.5 } }").empty());
 }
 
+TEST_CASE("a list of tables is checked table by table, and one table stands for a list of it") {
+  const std::string sets = R"("type": "list<table>", "min_items": 1, "max_items": 2, "options": [
+    {"name": "file", "type": "path"}, {"name": "weight", "type": "number", "default": 1}])";
+  CHECK(complaint(sets, "{ x = { { file = 'a' }, { file = 'b', weight = 2 } } }").empty());
+  CHECK(complaint(sets, "{ x = { file = 'a' } }").empty());
+  CHECK(complaint(sets, "{ x = {} }") == "r.lua:1: m.x must have 1 to 2 items, not 0");
+  CHECK(complaint(sets, "{ x = { { file = 'a' },\n { weight = 2 } } }") ==
+        "r.lua:2: m.x[2].file is missing (a path)");
+  CHECK(complaint(sets, "{ x = { { file = 'a', fiel = 'b' } } }") ==
+        "r.lua:1: unknown key 'fiel' in m.x[1]; did you mean 'file'?");
+  CHECK(complaint(sets, "{ x = { 'a' } }") == "r.lua:1: m.x[1] must be a table, not 'a'");
+  CHECK(complaint(sets, "{ x = 'a' }") == "r.lua:1: m.x must be a list of tables, not 'a'");
+
+  Problems problems;
+  const Value raw = Sandbox().run("return { x = { file = 'a' } }", "r.lua", {});
+  const Value checked =
+      check_table(raw, schema_from_json("[{\"name\": \"x\", " + sets + "}]", "p"), "m", problems);
+  const std::vector<Options> tables = Options(checked, "m").tables("x");
+  REQUIRE(tables.size() == 1);
+  CHECK(tables[0].text("file") == "a");
+  CHECK(tables[0].real("weight") == 1);
+  CHECK(tables[0].full("file") == "m.x[1].file");
+}
+
 TEST_CASE("a missing table is made of its own defaults, or says what it lacks") {
   CHECK(complaint(R"("type": "table", "options": [
     {"name": "a", "type": "int", "default": 1}])",

@@ -12,9 +12,9 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "host/checkpoint/files.h"
+#include "trainhost/files.h"
 #include "host/checkpoint/manifest.h"
-#include "host/checkpoint/safetensors.h"
+#include "trainhost/safetensors.h"
 
 namespace trainhost::testing {
 
@@ -111,10 +111,10 @@ std::map<std::string, std::string> checkpoint_bytes(const std::string& run_direc
   REQUIRE(step >= 0);
   const std::string file = (newest / "manifest.json").string();
   const auto manifest = checkpoint::manifest_from_json(
-      checkpoint::read_text_file(file, checkpoint::kMaxManifest), file);
+      read_text_file(file, checkpoint::kMaxManifest), file);
   std::map<std::string, std::string> out;
   for (const checkpoint::Piece& piece : manifest.pieces) {
-    const checkpoint::SafetensorsReader reader((newest / piece.file).string());
+    const SafetensorsReader reader((newest / piece.file).string());
     const at::Tensor tensor = reader.tensor(piece.key);
     std::string& bytes = out[piece.name];
     const std::size_t size = tensor.nbytes(), at = piece.offset * tensor.itemsize();

@@ -8,7 +8,7 @@
 #include <set>
 #include <sstream>
 
-#include "host/checkpoint/safetensors.h"
+#include "trainhost/safetensors.h"
 #include "trainhost_process.h"
 
 namespace {
@@ -138,7 +138,7 @@ TEST_CASE("an export holds the vectors whose products are the scores") {
   REQUIRE(ended.code == 0);
   const auto predicted = answers(books.folder / "top.csv").at(3);
   CHECK(predicted.size() == kItems);
-  const trainhost::checkpoint::SafetensorsReader vectors(books.folder / "out/vectors.safetensors");
+  const trainhost::SafetensorsReader vectors(books.folder / "out/vectors.safetensors");
   const at::Tensor users = vectors.tensor("user_vectors"), items = vectors.tensor("item_vectors");
   REQUIRE(users.size(0) == kUsers);
   const std::int64_t d = users.size(1);

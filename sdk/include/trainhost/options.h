@@ -90,6 +90,16 @@ class Options {
     return Options(value(key), full(key));
   }
 
+  /// A list of tables.
+  std::vector<Options> tables(std::string_view key) const {
+    std::vector<Options> out;
+    for (const Value& item : get<List>(key, "a list of tables")) {
+      as<Table>(item, key, "a list of tables");
+      out.emplace_back(item, full(key) + "[" + std::to_string(out.size() + 1) + "]");
+    }
+    return out;
+  }
+
   const Value& value(std::string_view key) const {
     if (const Value* found = table_->find(key)) return *found;
     throw Error(Failure::kUser,

@@ -10,8 +10,9 @@
 // `about` is a JSON object literal:
 //   all kinds   "summary": one line; "options": [ {"name", "type", "default", "min", "max",
 //               "exclusive_min", "exclusive_max", "one_of", "max_items", "optional", "help"} ] with
-//               type bool|int|number|string|path|list<int>|list<number>|list<string>|table (a table
-//               has its own "options"). A recipe is checked against it, and defaults are filled in.
+//               type bool|int|number|string|path|list<int>|list<number>|list<string>|table|
+//               list<table> (a table has its own "options"). A recipe is checked against it, and
+//               defaults are filled in.
 //   strategy    "ranks": "processes" (default) or "threads" (one process, a thread a device);
 //               "ranks_option": the integer option that says how many ranks share each device
 //   device      "precisions": ["fp32", …]; "probe": file name of its probe (device_probe.h)

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "host/checkpoint/checkpoint.h"
-#include "host/checkpoint/files.h"
+#include "trainhost/files.h"
 
 namespace {
 
@@ -90,12 +90,12 @@ int main(int argc, char** argv) {
   std::int64_t bytes = 0;
   for (const StateSlice& slice : state) bytes += static_cast<std::int64_t>(slice.data.nbytes());
   std::vector<char> copied(bytes, 1);
-  checkpoint::make_empty_folder(folder);
+  make_empty_folder(folder);
   std::map<std::string, std::vector<double>> times;
   for (int round = 0; round < std::atoi(argv[3]); ++round) {
     times["copy"].push_back(seconds([&] { copy(state, copied.data()); }));
     times["write"].push_back(seconds([&] { write_plainly(state, folder + "/plain"); }));
-    checkpoint::remove_tree(folder + "/plain");
+    remove_tree(folder + "/plain");
     ::sync();
     checkpoint::Position position;
     position.global_steps = position.effective_batches = {1, 1};
@@ -105,10 +105,10 @@ int main(int argc, char** argv) {
     times["load"].push_back(seconds([&] {
       checkpoint::load(folder + "/step-1", state, {"kgat", "ddp", 1, 1});
     }));
-    checkpoint::remove_tree(folder + "/step-1");
+    remove_tree(folder + "/step-1");
     ::sync();
   }
-  checkpoint::remove_tree(folder);
+  remove_tree(folder);
   std::printf("{\"bytes\": %lld", static_cast<long long>(bytes));
   for (const auto& [name, values] : times) {
     std::printf(", \"%s_s\": [", name.c_str());

@@ -1,4 +1,4 @@
-#include "host/checkpoint/safetensors.h"
+#include "trainhost/safetensors.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
@@ -15,10 +15,10 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "host/checkpoint/crc32.h"
+#include "trainhost/crc32.h"
 #include "trainhost/error.h"
 
-namespace trainhost::checkpoint {
+namespace trainhost {
 namespace {
 
 using nlohmann::json;
@@ -285,4 +285,4 @@ std::uint32_t SafetensorsReader::crc32() const {
   return crc;
 }
 
-}  // namespace trainhost::checkpoint
+}  // namespace trainhost

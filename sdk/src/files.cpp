@@ -1,4 +1,4 @@
-#include "host/checkpoint/files.h"
+#include "trainhost/files.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -12,10 +12,10 @@
 #include <filesystem>
 #include <vector>
 
-#include "host/checkpoint/crc32.h"
+#include "trainhost/crc32.h"
 #include "trainhost/error.h"
 
-namespace trainhost::checkpoint {
+namespace trainhost {
 namespace {
 
 namespace fs = std::filesystem;
@@ -250,4 +250,4 @@ void recover_replaced(const std::string& target) {
   }
 }
 
-}  // namespace trainhost::checkpoint
+}  // namespace trainhost

@@ -16,9 +16,9 @@
 #include <string_view>
 #include <vector>
 
-#include "host/checkpoint/files.h"
+#include "trainhost/files.h"
 
-namespace trainhost::checkpoint {
+namespace trainhost {
 
 /// A tensor that is to be written, before it is at hand.
 struct TensorHeader {
@@ -93,4 +93,4 @@ class SafetensorsReader {
   std::map<std::string, Entry> entries_;
 };
 
-}  // namespace trainhost::checkpoint
+}  // namespace trainhost

@@ -1,9 +1,9 @@
-#include "host/checkpoint/crc32.h"
+#include "trainhost/crc32.h"
 
 #include <immintrin.h>
 #include <zlib.h>
 
-namespace trainhost::checkpoint {
+namespace trainhost {
 namespace {
 
 std::uint32_t by_zlib(const void* data, std::int64_t bytes, std::uint32_t before) {
@@ -55,4 +55,4 @@ std::uint32_t crc32_of(const void* data, std::int64_t bytes, std::uint32_t befor
   return folds && bytes >= kStride ? by_folding(data, bytes, before) : by_zlib(data, bytes, before);
 }
 
-}  // namespace trainhost::checkpoint
+}  // namespace trainhost

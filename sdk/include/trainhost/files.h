@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace trainhost::checkpoint {
+namespace trainhost {
 
 /// Writes PATH.partial; commit() makes it PATH. Without commit() nothing stays.
 class NewFile {
@@ -67,4 +67,4 @@ void put_in_place(const std::string& partial, const std::string& target);
 /// Undoes a put_in_place that was killed in that moment.
 void recover_replaced(const std::string& target);
 
-}  // namespace trainhost::checkpoint
+}  // namespace trainhost

@@ -5,9 +5,9 @@
 
 #include <cstdint>
 
-namespace trainhost::checkpoint {
+namespace trainhost {
 
 /// Of a range of any size; `before`: that of what precedes it.
 std::uint32_t crc32_of(const void* data, std::int64_t bytes, std::uint32_t before = 0);
 
-}  // namespace trainhost::checkpoint
+}  // namespace trainhost
