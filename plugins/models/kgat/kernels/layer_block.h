@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "kernels/gather.h"
-#include "kernels/gemm.h"
+#include "kernels/simd.h"
 #include "kernels/layer.h"
 
 namespace kgat::simd {
