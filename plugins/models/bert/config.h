@@ -1,9 +1,9 @@
 // Config: the sizes and settings of a BERT encoder, as Hugging Face's config.json has them.
 //
-// Purpose: Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers" (NAACL 2019), with
-// absolute positions, GELU (erf) and normalisation after each residual sum. Other architectures are
-// refused. Threads and ranks: a value.
-// Errors: Error (Failure::kUser) with file and key, what is supported, and what was found.
+// Purpose: Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers" (NAACL 2019),
+// with absolute positions, GELU (erf) and normalisation after each residual sum. Other
+// architectures are refused. Threads and ranks: a value. Errors: Error (Failure::kUser) with file
+// and key, what is supported, and what was found.
 #pragma once
 
 #include <cstdint>

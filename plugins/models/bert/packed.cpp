@@ -15,11 +15,8 @@ using trainhost::Failure;
 
 void expect(bool holds, const char* what, const std::string& expected, const std::string& got) {
   if (holds) return;
-  throw Error(Failure::kRun, {.where = "bert::pack",
-                              .what = what,
-                              .expected = expected,
-                              .got = got,
-                              .fix = {}});
+  throw Error(Failure::kRun,
+              {.where = "bert::pack", .what = what, .expected = expected, .got = got, .fix = {}});
 }
 
 std::shared_ptr<Sequences> sequences_of(const std::vector<std::span<const std::int32_t>>& texts,
@@ -65,8 +62,8 @@ Packed pack(const std::vector<std::span<const std::int32_t>>& texts,
     out.types = longs(offsets.back());
     auto* to = out.types.mutable_data_ptr<std::int64_t>();
     for (std::size_t i = 0; i < texts.size(); ++i) {
-      expect(i < types.size() && types[i].size() == texts[i].size(),
-             "types do not fit the text", std::to_string(texts[i].size()),
+      expect(i < types.size() && types[i].size() == texts[i].size(), "types do not fit the text",
+             std::to_string(texts[i].size()),
              i < types.size() ? std::to_string(types[i].size()) : "none");
       std::copy(types[i].begin(), types[i].end(), to + offsets[i]);
     }

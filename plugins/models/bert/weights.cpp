@@ -55,13 +55,12 @@ Weights Weights::from_directory(const Config& config, const std::string& folder,
   const std::string path = (std::filesystem::path(folder) / "model.safetensors").string();
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) {
-    throw Error(Failure::kUser,
-                {.where = folder,
-                 .what = "no weights that can be read here",
-                 .expected = "one file model.safetensors",
-                 .got = "no such file",
-                 .fix = "load the model in Python and save_pretrained(DIR, "
-                        "safe_serialization=True) it in one file"});
+    throw Error(Failure::kUser, {.where = folder,
+                                 .what = "no weights that can be read here",
+                                 .expected = "one file model.safetensors",
+                                 .got = "no such file",
+                                 .fix = "load the model in Python and save_pretrained(DIR, "
+                                        "safe_serialization=True) it in one file"});
   }
   Weights out(config, seed);
   out.open(path);
@@ -98,12 +97,12 @@ void Weights::check(const HfTensor& tensor) const {
       (type == at::kFloat || type == at::kHalf || type == at::kBFloat16)) {
     return;
   }
-  throw Error(Failure::kUser, {.where = where,
-                               .what = "the tensor does not fit config.json",
-                               .expected = "fp32, fp16 or bf16 " + text_of(tensor.shape),
-                               .got = std::string(c10::toString(type)) + " " +
-                                      text_of(found.sizes()),
-                               .fix = {}});
+  throw Error(Failure::kUser,
+              {.where = where,
+               .what = "the tensor does not fit config.json",
+               .expected = "fp32, fp16 or bf16 " + text_of(tensor.shape),
+               .got = std::string(c10::toString(type)) + " " + text_of(found.sizes()),
+               .fix = {}});
 }
 
 Initializer Weights::initializer(int unit, std::size_t parameter) const {

@@ -1,8 +1,8 @@
 // Weights: where an encoder's parameters start from: a model directory, or random numbers.
 //
 // Purpose: fills one parameter at a time, so that no rank needs to hold the whole model. Owner: the
-// model that declares the encoder; initialisers share the mapped file. Threads and ranks: immutable.
-// Errors: Error (Failure::kUser) with file, tensor, expected and got.
+// model that declares the encoder; initialisers share the mapped file. Threads and ranks:
+// immutable. Errors: Error (Failure::kUser) with file, tensor, expected and got.
 #pragma once
 
 #include <cstdint>

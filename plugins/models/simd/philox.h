@@ -43,15 +43,19 @@ SIMD_INLINE void random_numbers(const trainhost::Random& random, std::uint32_t s
                                 std::uint16_t layer, RowOf row_of, std::ptrdiff_t rows,
                                 std::ptrdiff_t blocks, std::uint16_t* numbers) {
   const std::ptrdiff_t total = rows * blocks;
+  std::ptrdiff_t row = 0, block = 0;
+  NumberRow current = total > 0 ? row_of(0) : NumberRow{};
   for (std::ptrdiff_t first = 0; first < total; first += kPhiloxLanes) {
     std::uint32_t words[4][kPhiloxLanes] = {};
     const std::ptrdiff_t count = total - first < kPhiloxLanes ? total - first : kPhiloxLanes;
     for (std::ptrdiff_t lane = 0; lane < count; ++lane) {
-      const std::ptrdiff_t at = first + lane;
-      const NumberRow row = row_of(at / blocks);
       const auto counter = trainhost::Random::counter(
-          step, layer, row.id, row.first_draw + static_cast<std::uint32_t>(at % blocks));
+          step, layer, current.id, current.first_draw + static_cast<std::uint32_t>(block));
       for (int w = 0; w < 4; ++w) words[w][lane] = counter[static_cast<std::size_t>(w)];
+      if (++block == blocks && ++row < rows) {
+        block = 0;
+        current = row_of(row);
+      }
     }
     philox(words, random.key());
     for (std::ptrdiff_t lane = 0; lane < count; ++lane) {

@@ -36,8 +36,10 @@ KGAT_INLINE void dropout_numbers(const Dropout& dropout, NodeOf node_of, std::pt
                                  std::ptrdiff_t columns, std::uint16_t* numbers) {
   random_numbers(
       dropout.random, dropout.step, dropout.layer,
-      [&](std::ptrdiff_t i) { return NumberRow{static_cast<std::uint64_t>(node_of(i)), 0}; }, rows,
-      padded(columns) / 8, numbers);
+      [&](std::ptrdiff_t i) {
+        return NumberRow{static_cast<std::uint64_t>(node_of(i)), 0};
+      },
+      rows, padded(columns) / 8, numbers);
 }
 
 }  // namespace simd
