@@ -61,10 +61,15 @@ void visit_fields(Fields& f, Evaluation::Metric& e) {
   f("name", e.name), f("value", e.value), f("baseline", e.baseline);
 }
 template <class Fields>
+void visit_fields(Fields& f, Evaluation::Row& e) {
+  f("file", e.file), f("header", e.header), f("line", e.line);
+}
+template <class Fields>
 void visit_fields(Fields& f, Evaluation& e) {
   f("epoch", e.epoch), f("global_step", e.global_step), f("midway", e.midway), f("split", e.split);
   f("metrics", e.metrics), f("watched", e.watched), f("best", e.best);
   f("is_best", e.is_best), f("trivial", e.trivial), f("seconds", e.seconds);
+  f("rows", e.rows);
 }
 template <class Fields>
 void visit_fields(Fields& f, Checkpoint& e) {

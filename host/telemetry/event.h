@@ -102,6 +102,10 @@ struct Evaluation {
   bool is_best = false;   ///< this one is the best so far
   double seconds = kNone;
   std::string trivial{};  ///< the method that the baselines are of: "popularity"; may be empty
+  struct Row {
+    std::string file{}, header{}, line{};  ///< of a CSV file in eval/
+  };
+  std::vector<Row> rows{};
 };
 
 /// "after epoch 2", "at step 500 in epoch 2".

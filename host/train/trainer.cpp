@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <sstream>
 
@@ -23,6 +24,19 @@ std::string short_text(double value) {
   std::ostringstream out;
   out << value;
   return out.str();
+}
+
+/// With the place of the evaluation before the model's own columns.
+telemetry::Evaluation::Row csv_row(const EvaluationRow& row, std::int64_t epoch,
+                                   std::int64_t step) {
+  telemetry::Evaluation::Row out{row.file, "epoch,steps",
+                                 std::to_string(epoch) + "," + std::to_string(step)};
+  for (const std::string& column : row.columns) out.header += "," + column;
+  for (const double value : row.values) {
+    char text[32];
+    out.line.append(",").append(text, std::to_chars(text, text + sizeof(text), value).ptr);
+  }
+  return out;
 }
 
 }  // namespace
@@ -403,6 +417,9 @@ void Trainer::evaluate() {
     event.trivial = evaluation.trivial;
     event.best = position_.best;
     event.is_best = better;
+    for (const EvaluationRow& row : evaluation.rows) {
+      event.rows.push_back(csv_row(row, event.epoch + 1, event.global_step));
+    }
     event.seconds = now() - begin;
     parts_.host.events().send(event);
     parts_.host.events().phase_end("evaluate", event.seconds);
