@@ -161,34 +161,43 @@ void read_post_processor(const Reader& root, TokenizerSettings& out) {
   }
 }
 
-void place_token(const std::string& path, std::vector<std::string>& tokens, std::int64_t id,
-                 const std::string& token) {
-  // Ids have no gaps, so none is larger than all tokens together.
-  constexpr std::int64_t kMost = std::int64_t{1} << 24;
-  if (id < 0 || id >= kMost) {
-    refuse(path, "the id of '" + token + "' is out of range", std::to_string(id), "ids from 0");
-  }
-  const auto at = static_cast<std::size_t>(id);
-  if (at >= tokens.size()) tokens.resize(at + 1);
-  if (!tokens[at].empty() && tokens[at] != token) {
-    refuse(path, "two tokens have the id " + std::to_string(id),
-           "'" + tokens[at] + "' and '" + token + "'", "one token an id");
-  }
-  tokens[at] = token;
-}
+/// Tokens by id. There are as many as the two lists have entries at most, so an id beyond that
+/// leaves a hole, and costs no memory.
+class TokenList {
+ public:
+  TokenList(std::string path, std::size_t most) : path_(std::move(path)), most_(most) {}
 
-std::vector<std::string> read_vocab(const Reader& model) {
-  std::vector<std::string> tokens;
+  void place(std::int64_t id, const std::string& token) {
+    if (id < 0 || id >= static_cast<std::int64_t>(most_)) {
+      refuse(path_, "the id of '" + token + "' is out of range", std::to_string(id),
+             "ids from 0 without gaps, so at most " + std::to_string(most_ - 1));
+    }
+    const auto at = static_cast<std::size_t>(id);
+    if (at >= tokens_.size()) tokens_.resize(at + 1);
+    if (!tokens_[at].empty() && tokens_[at] != token) {
+      refuse(path_, "two tokens have the id " + std::to_string(id),
+             "'" + tokens_[at] + "' and '" + token + "'", "one token an id");
+    }
+    tokens_[at] = token;
+  }
+  const std::vector<std::string>& all() const { return tokens_; }
+
+ private:
+  std::string path_;
+  std::size_t most_;
+  std::vector<std::string> tokens_;
+};
+
+void read_vocab(const Reader& model, TokenList& tokens) {
   for (const auto& [token, id] : model.table("vocab").all().items()) {
     if (!id.is_number_integer()) {
       refuse(model.path(), "the id of '" + token + "' is no integer", shown(id), "ids from 0");
     }
-    place_token(model.path(), tokens, id.get<std::int64_t>(), token);
+    tokens.place(id.get<std::int64_t>(), token);
   }
-  return tokens;
 }
 
-void read_added(const Reader& root, std::vector<std::string>& tokens, TokenizerSettings& out) {
+void read_added(const Reader& root, TokenList& tokens, TokenizerSettings& out) {
   for (const json& item : root.list("added_tokens")) {
     const Reader added(item, root.path() + ", added_tokens");
     const std::string content = added.text("content").value_or("");
@@ -198,7 +207,7 @@ void read_added(const Reader& root, std::vector<std::string>& tokens, TokenizerS
       refuse(added.path(), "the added token '" + content + "' is not supported", shown(item),
              "tokens with normalized = false and single_word = false");
     }
-    place_token(added.path(), tokens, added.integer("id").value_or(-1), content);
+    tokens.place(added.integer("id").value_or(-1), content);
     out.added.push_back(content);
   }
 }
@@ -253,10 +262,12 @@ TokenizerParts read_tokenizer_json(const std::string& path) {
   const std::int64_t longest = model.integer("max_input_chars_per_word").value_or(100);
   settings.max_input_chars_per_word =
       static_cast<std::int32_t>(std::clamp<std::int64_t>(longest, 0, kMaxWordChars + 1));
-  std::vector<std::string> tokens = read_vocab(model);
+  TokenList tokens(path, model.table("vocab").all().size() + root.list("added_tokens").size());
+  read_vocab(model, tokens);
   read_added(root, tokens, settings);
-  return {Vocabulary(tokens, path, false, model.text("continuing_subword_prefix").value_or("##")),
-          std::move(settings)};
+  return {
+      Vocabulary(tokens.all(), path, false, model.text("continuing_subword_prefix").value_or("##")),
+      std::move(settings)};
 }
 
 Tokenizer Tokenizer::from_directory(const std::string& folder) {
