@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "kernels/gemm.h"
+#include "kernels/simd.h"
 #include "kernels/layer_block.h"
 
 namespace kgat {

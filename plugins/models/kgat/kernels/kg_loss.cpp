@@ -2,7 +2,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "kernels/gemm.h"
+#include "kernels/simd.h"
 #include "kernels/layer_block.h"
 #include "kernels/losses.h"
 

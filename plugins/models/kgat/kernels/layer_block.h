@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "kernels/gather.h"
-#include "kernels/gemm.h"
 #include "kernels/layer.h"
+#include "kernels/simd.h"
 
 namespace kgat::simd {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "kernels/gemm.h"
+#include "kernels/simd.h"
 
 namespace kgat {
 namespace {

@@ -47,7 +47,7 @@ TEST_CASE("the sparse product equals the sum edge by edge, whatever the shape") 
         for (const Level& columns : levels) {
           const auto x = noise(static_cast<std::size_t>(columns.size) * d, 1, 3);
           std::vector<float> out(static_cast<std::size_t>(rows.size) * d, 0.0F);
-          simd::gather_add({&graph, values.data(), &columns}, rows, x.data(), d, out.data());
+          kgat::simd::gather_add({&graph, values.data(), &columns}, rows, x.data(), d, out.data());
           REQUIRE(distance(out, naive(graph, values.data(), rows, columns, x, d)) < 2e-4);
         }
       }
@@ -61,7 +61,7 @@ TEST_CASE("the product adds to what is there") {
   const std::vector<float> values(static_cast<std::size_t>(graph.n_edges()), 0.0F);
   const std::vector<float> x(static_cast<std::size_t>(all.size), 1.0F);
   std::vector<float> out(x.size(), 3.0F);
-  simd::gather_add({&graph, values.data(), &all}, all, x.data(), 1, out.data());
+  kgat::simd::gather_add({&graph, values.data(), &all}, all, x.data(), 1, out.data());
   CHECK(out == std::vector<float>(x.size(), 3.0F));
 }
 
@@ -75,7 +75,7 @@ TEST_CASE("the bits of the product do not depend on the threads") {
   for (const int threads : {1, 2, 3, 7}) {
     omp_set_num_threads(threads);
     results.emplace_back(x.size(), 0.0F);
-    simd::gather_add({&graph, values.data(), &all}, all, x.data(), 64, results.back().data());
+    kgat::simd::gather_add({&graph, values.data(), &all}, all, x.data(), 64, results.back().data());
   }
   omp_set_num_threads(before);
   for (const auto& result : results) CHECK(result == results[0]);

@@ -1,9 +1,9 @@
 // Small matrix products on blocks that stay in the cache.
 #pragma once
 
-#include "kernels/simd.h"
+#include "simd/vectors.h"
 
-namespace kgat::simd {
+namespace simd {
 
 /// A read-only matrix: element (m, k) is at data[m * row + k * column]. With row = 1 it is read
 /// transposed.
@@ -13,28 +13,28 @@ struct Strided {
 };
 
 template <class Isa, int kRows, int kVectors>
-KGAT_INLINE void gemm_tile(std::ptrdiff_t depth, Strided a, const float* b, std::ptrdiff_t ldb,
+SIMD_INLINE void gemm_tile(std::ptrdiff_t depth, Strided a, const float* b, std::ptrdiff_t ldb,
                            float* c, std::ptrdiff_t ldc) {
   constexpr int kLanes = Isa::kLanes;
   typename Isa::F sums[kRows][kVectors];
-  KGAT_UNROLL for (int m = 0; m < kRows; ++m) {
-    KGAT_UNROLL for (int v = 0; v < kVectors; ++v) sums[m][v] = load<Isa>(c + m * ldc + v * kLanes);
+  SIMD_UNROLL for (int m = 0; m < kRows; ++m) {
+    SIMD_UNROLL for (int v = 0; v < kVectors; ++v) sums[m][v] = load<Isa>(c + m * ldc + v * kLanes);
   }
   for (std::ptrdiff_t k = 0; k < depth; ++k) {
     typename Isa::F row[kVectors];
-    KGAT_UNROLL for (int v = 0; v < kVectors; ++v) row[v] = load<Isa>(b + k * ldb + v * kLanes);
-    KGAT_UNROLL for (int m = 0; m < kRows; ++m) {
+    SIMD_UNROLL for (int v = 0; v < kVectors; ++v) row[v] = load<Isa>(b + k * ldb + v * kLanes);
+    SIMD_UNROLL for (int m = 0; m < kRows; ++m) {
       const typename Isa::F factor = splat<Isa>(a.data[m * a.row + k * a.column]);
-      KGAT_UNROLL for (int v = 0; v < kVectors; ++v) sums[m][v] += factor * row[v];
+      SIMD_UNROLL for (int v = 0; v < kVectors; ++v) sums[m][v] += factor * row[v];
     }
   }
-  KGAT_UNROLL for (int m = 0; m < kRows; ++m) {
-    KGAT_UNROLL for (int v = 0; v < kVectors; ++v) store<Isa>(c + m * ldc + v * kLanes, sums[m][v]);
+  SIMD_UNROLL for (int m = 0; m < kRows; ++m) {
+    SIMD_UNROLL for (int v = 0; v < kVectors; ++v) store<Isa>(c + m * ldc + v * kLanes, sums[m][v]);
   }
 }
 
 template <class Isa, int kVectors>
-KGAT_INLINE void gemm_panel(std::ptrdiff_t rows, std::ptrdiff_t depth, Strided a, const float* b,
+SIMD_INLINE void gemm_panel(std::ptrdiff_t rows, std::ptrdiff_t depth, Strided a, const float* b,
                             std::ptrdiff_t ldb, float* c, std::ptrdiff_t ldc) {
   std::ptrdiff_t m = 0;
   for (; m + Isa::kTileRows <= rows; m += Isa::kTileRows) {
@@ -50,7 +50,7 @@ KGAT_INLINE void gemm_panel(std::ptrdiff_t rows, std::ptrdiff_t depth, Strided a
 /// c [rows, columns] += a [rows, depth] · b [depth, columns]; `columns` is a multiple of kPad.
 /// Each element is summed over the depth in order, whatever the shapes.
 template <class Isa>
-KGAT_INLINE void gemm(std::ptrdiff_t rows, std::ptrdiff_t columns, std::ptrdiff_t depth, Strided a,
+SIMD_INLINE void gemm(std::ptrdiff_t rows, std::ptrdiff_t columns, std::ptrdiff_t depth, Strided a,
                       const float* b, std::ptrdiff_t ldb, float* c, std::ptrdiff_t ldc) {
   constexpr std::ptrdiff_t kWide = Isa::kTileVectors * Isa::kLanes;
   std::ptrdiff_t n = 0;
@@ -65,4 +65,4 @@ KGAT_INLINE void gemm(std::ptrdiff_t rows, std::ptrdiff_t columns, std::ptrdiff_
   }
 }
 
-}  // namespace kgat::simd
+}  // namespace simd
