@@ -98,7 +98,7 @@ bert::Packed packed_rows(const Batch& batch, std::int64_t begin, std::int64_t en
           batch.tensors[kIds].narrow(0, at, tokens),
           batch.tensors[kPositions].narrow(0, at, tokens),
           {},
-          batch.tensors[kStarts].narrow(0, first, last - first + 1) - at};
+          batch.tensors[kStarts].narrow(0, first, last - first + 1).sub(at)};
 }
 
 std::unique_ptr<BatchSource> make_batches(std::shared_ptr<const Shared> shared) {

@@ -88,7 +88,7 @@ at::Tensor Embedder::encode(const bert::Packed& packed, std::uint32_t step,
   }
   const at::Tensor whole = at::cat(parts, 1);
   if (!directory_.normalise) return whole;
-  return whole / at::linalg_vector_norm(whole, 2, {1}, /*keepdim=*/true).clamp_min(1e-12);
+  return whole.div(at::linalg_vector_norm(whole, 2, {1}, /*keepdim=*/true).clamp_min(1e-12));
 }
 
 at::Tensor Embedder::embed(const TextList& texts, Execution& execution,

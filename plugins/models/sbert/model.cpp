@@ -100,12 +100,13 @@ void SbertModel::open_folder() {
 void SbertModel::make_from_scratch() {
   Shared& shared = *shared_;
   const FromScratch& scratch = shared.settings.scratch;
-  bert::TokenizerSettings settings;
-  settings.normalisation.lowercase = settings.normalisation.strip_accents = scratch.lowercase;
-  shared.tokenizer.emplace(scratch.vocabulary.empty()
-                               ? synthetic_vocabulary(shared.settings.synthetic)
-                               : bert::Vocabulary::from_text_file(scratch.vocabulary),
-                           settings);
+  if (scratch.vocabulary.empty()) {
+    shared.tokenizer.emplace(SyntheticText(shared.settings.generated.text).tokenizer());
+  } else {
+    bert::TokenizerSettings settings;
+    settings.normalisation.lowercase = settings.normalisation.strip_accents = scratch.lowercase;
+    shared.tokenizer.emplace(bert::Vocabulary::from_text_file(scratch.vocabulary), settings);
+  }
   Directory& directory = shared.directory;
   directory.config = scratch.config;
   directory.config.vocabulary = shared.tokenizer->size();
@@ -126,9 +127,9 @@ void SbertModel::load_data() {
   for (const EvaluationSettings& settings : shared.settings.evaluations) {
     shared.evaluations.push_back(load_evaluation(settings, *shared.tokenizer, longest, host_));
   }
-  if (shared.settings.generated() && shared.evaluations.empty()) {
-    shared.evaluations.push_back(
-        synthetic_evaluation(shared.settings.synthetic, *shared.tokenizer, longest));
+  if (shared.settings.makes_data() && shared.evaluations.empty()) {
+    shared.evaluations.push_back(generated_evaluation(shared.settings.generated, *shared.tokenizer,
+                                                      longest, host_.threads()));
   }
 }
 
@@ -136,11 +137,13 @@ std::vector<OrderedSet> SbertModel::training_sets() {
   Shared& shared = *shared_;
   const Settings& settings = shared.settings;
   const auto longest = static_cast<std::int32_t>(shared.directory.max_seq_length);
-  if (settings.generated()) {
+  if (settings.makes_data()) {
     host_.announce_stand_in(
         "GENERATED SENTENCES of made-up words, for the recipe names no data (data.train). Results "
         "say nothing about language");
-    return {{synthetic_set(settings.synthetic, *shared.tokenizer, longest), Arrangement::kRandom}};
+    return {{generated_set(settings.generated, settings.loss, *shared.tokenizer, longest,
+                           host_.threads()),
+             Arrangement::kRandom}};
   }
   std::vector<OrderedSet> out;
   for (const SetSettings& set : settings.sets) {
@@ -166,13 +169,13 @@ void SbertModel::check_sets(const std::vector<OrderedSet>& sets) const {
     const TrainingSet& set = sets[i].set;
     SetShape shape{"generated sentences", {}, set.has_labels(), shared_->directory.dimension()};
     for (std::int64_t column = 0; column < set.columns(); ++column) {
-      shape.columns.push_back(settings.generated()
+      shape.columns.push_back(settings.makes_data()
                                   ? "text " + std::to_string(column + 1)
                                   : settings.sets[i].texts[static_cast<std::size_t>(column)]);
     }
-    if (!settings.generated()) shape.name = settings.sets[i].name;
+    if (!settings.makes_data()) shape.name = settings.sets[i].name;
     require_fit(settings.losses[i], shape);
-    if (!settings.generated()) check_labels(set, settings.sets[i], settings.losses[i]);
+    if (!settings.makes_data()) check_labels(set, settings.sets[i], settings.losses[i]);
   }
 }
 

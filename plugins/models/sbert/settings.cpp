@@ -34,7 +34,7 @@ void read_data(const Options& model, const Options& data, Settings& out) {
       out.losses.push_back(own ? LossSettings::read(model, set) : out.loss);
     }
   }
-  if (out.generated()) out.losses = {out.loss};
+  if (out.makes_data()) out.losses = {out.loss};
   if (data.has("evaluate")) {
     for (const Options& table : data.tables("evaluate")) {
       out.evaluations.push_back(EvaluationSettings::read(table));
@@ -42,7 +42,9 @@ void read_data(const Options& model, const Options& data, Settings& out) {
   }
   out.order.mix = mix_of(data.text("mix"));
   out.order.drop_last = data.boolean("drop_last");
-  out.synthetic = read_synthetic(data.table("synthetic"));
+  const Options made = data.table("synthetic");
+  out.generated.rows = made.integer("rows");
+  out.generated.text.seed = static_cast<std::uint64_t>(made.integer("seed"));
 }
 
 }  // namespace

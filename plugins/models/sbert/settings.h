@@ -8,10 +8,10 @@
 #include "bert/config.h"
 #include "bert/encoder.h"
 #include "sbert/evaluation_set.h"
+#include "sbert/generated.h"
 #include "sbert/loss_settings.h"
 #include "sbert/order.h"
 #include "sbert/set_settings.h"
-#include "sbert/synthetic.h"
 #include "trainhost/options.h"
 
 namespace sbert {
@@ -41,9 +41,9 @@ struct Settings {
   std::vector<LossSettings> losses{};  ///< of each set, or of the generated sentences
   OrderSettings order{};
   std::vector<EvaluationSettings> evaluations{};
-  SyntheticSettings synthetic{};
+  GeneratedSettings generated{};
 
-  bool generated() const { return sets.empty(); }
+  bool makes_data() const { return sets.empty(); }
 };
 
 /// Checks what the schema cannot (options that must fit each other). Throws trainhost::Error
