@@ -1,6 +1,5 @@
 #include "bert/composed_attention.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/_flash_attention_forward.h>
 #include <ATen/ops/cat.h>
@@ -104,17 +103,15 @@ at::Tensor weight_factors(const Mask& mask, const Sequences& sequences, const Gr
   const auto count = static_cast<std::int64_t>(group.members.size());
   const at::Tensor out = staging({count, heads, length, length}, at::kFloat, device);
   auto* factors = out.mutable_data_ptr<float>();
-  at::parallel_for(0, count * heads, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t item = begin; item < end; ++item) {
-      const std::uint64_t key =
-          sequences.keys[group.members[static_cast<std::size_t>(item / heads)]];
-      const std::uint32_t draw = static_cast<std::uint32_t>(item % heads) * kBlocksOfHead;
-      for (std::int64_t t = 0; t < length; ++t) {
-        fill_row(mask, key * kKeyedPositions + static_cast<std::uint64_t>(t), draw, length,
-                 factors + (item * length + t) * length);
-      }
+#pragma omp parallel for
+  for (std::int64_t item = 0; item < count * heads; ++item) {
+    const std::uint64_t key = sequences.keys[group.members[static_cast<std::size_t>(item / heads)]];
+    const std::uint32_t draw = static_cast<std::uint32_t>(item % heads) * kBlocksOfHead;
+    for (std::int64_t t = 0; t < length; ++t) {
+      fill_row(mask, key * kKeyedPositions + static_cast<std::uint64_t>(t), draw, length,
+               factors + (item * length + t) * length);
     }
-  });
+  }
   return upload(out, device);
 }
 
@@ -168,11 +165,10 @@ at::Tensor dropped(const at::Tensor& x, const Mask& mask, const Sequences& seque
   const std::int64_t columns = x.size(1);
   const at::Tensor factors = staging(x.sizes(), at::kFloat, x.device());
   auto* out = factors.mutable_data_ptr<float>();
-  at::parallel_for(0, x.size(0), 16, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) {
-      fill_row(mask, keys[static_cast<std::size_t>(row)], 0, columns, out + row * columns);
-    }
-  });
+#pragma omp parallel for
+  for (std::int64_t row = 0; row < x.size(0); ++row) {
+    fill_row(mask, keys[static_cast<std::size_t>(row)], 0, columns, out + row * columns);
+  }
   return x * upload(factors, x.device());
 }
 

@@ -34,14 +34,14 @@ constexpr std::array<std::pair<std::string_view, LossKind>, 6> kLosses{{
                                .got = std::move(got)});
 }
 
-LossKind kind_of(const Options& options) {
-  const std::string& name = options.text("loss");
+LossKind kind_of(const Options& chooser) {
+  const std::string& name = chooser.text("loss");
   std::string known;
   for (const auto& [candidate, kind] : kLosses) {
     if (name == candidate) return kind;
     known += (known.empty() ? "" : ", ") + std::string(candidate);
   }
-  refuse(options, "loss", known, name);
+  refuse(chooser, "loss", known, name);
 }
 
 Similarity similarity_in(const Options& options, const char* key,
@@ -107,11 +107,11 @@ std::string description_of(const SetShape& set) {
 
 }  // namespace
 
-LossSettings LossSettings::read(const Options& options) {
+LossSettings LossSettings::read(const Options& options, const Options& chooser) {
   LossSettings out;
-  out.kind = kind_of(options);
-  out.name = options.text("loss");
-  out.where = options.position("loss").text();
+  out.kind = kind_of(chooser);
+  out.name = chooser.text("loss");
+  out.where = chooser.position("loss").text();
   out.scale = options.real("scale");
   if (!(out.scale > 0)) refuse(options, "scale", "above 0", std::to_string(out.scale));
   out.similarity = similarity_in(options, "similarity", {Similarity::kCosine, Similarity::kDot});

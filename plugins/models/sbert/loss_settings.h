@@ -50,7 +50,9 @@ struct LossSettings {
   std::string name = "mnrl", where{};
 
   /// Errors: Error (Failure::kUser) with the option's place.
-  static LossSettings read(const trainhost::Options& options);
+  static LossSettings read(const trainhost::Options& options) { return read(options, options); }
+  /// The same with the loss's name from another table: a set of the data may have its own.
+  static LossSettings read(const trainhost::Options& options, const trainhost::Options& chooser);
 
   LabelNeed label_need() const;
 };
