@@ -136,6 +136,24 @@ TEST_CASE("threads that ask at once get the same") {
   CHECK(wrong == std::vector<int>(4, 0));
 }
 
+TEST_CASE("steps that are counted are those that are made") {
+  for (const Mix mix : {Mix::kProportional, Mix::kRoundRobin, Mix::kInTurn}) {
+    for (const bool drop_last : {false, true}) {
+      for (const double weight : {0.0, 3.0}) {
+        std::vector<OrderedSet> sets = {{distinct_set(100)},
+                                        {distinct_set(31), Arrangement::kLength}};
+        sets[1].weight = weight;
+        const Order order = order_of(sets, mix, drop_last);
+        for (const std::int64_t epoch : {0, 1, 2}) {
+          const std::int64_t steps = order.steps(epoch, 8);
+          CHECK(order.rows(epoch, steps - 1, 8) > 0);
+          CHECK_THROWS_AS(order.rows(epoch, steps, 8), std::out_of_range);
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("drop_last leaves the small batch out") {
   const Order order = order_of({{distinct_set(21)}}, Mix::kProportional, true);
   CHECK(order.steps(0, 8) == 2);
