@@ -4,6 +4,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <memory>
+
 #include "data_support.h"
 #include "sbert/token_cache.h"
 
@@ -247,6 +250,34 @@ TEST_CASE("a copy of a set outlives the first") {
   const TrainingSet copy = *first;
   first.reset();
   CHECK(rows_of(copy).front() == "ab|c=0.50");
+}
+
+TEST_CASE("the real files are read whole") {
+  const char* const folder = std::getenv("TRAINHOST_DATA");
+  const std::string data = folder == nullptr ? "" : std::string(folder) + "/sbert";
+  if (data.empty() || !std::filesystem::is_directory(data)) {
+    WARN("skipped: TRAINHOST_DATA names no folder with sbert/");
+    return;
+  }
+  const bert::Tokenizer tokenizer(
+      bert::Vocabulary::from_text_file(data + "/vocab/bert-base-uncased-vocab.txt"), {});
+  const auto rows = [&](const char* name, const SetSettings& like) {
+    SetSettings settings = like;
+    settings.file.path = data + "/derived/" + name;
+    return read_set(settings, tokenizer, 128, 2);
+  };
+  CHECK(rows("multi30k_pairs_noleak.tsv", settings_of("", {"1", "2"}, "")).rows() == 284'916);
+  CHECK(rows("nli_triplets.tsv", settings_of("", {"1", "2", "3"}, "")).rows() == 10'474);
+  const TrainingSet scores = rows("stsb_test.tsv", settings_of(""));
+  CHECK(scores.rows() == 1'379);
+  const auto [least, most] = std::minmax_element(scores.labels().begin(), scores.labels().end());
+  CHECK((*least == 0.0F && *most == 1.0F));
+  const SetSettings nli = settings_of("");
+  CHECK(rows("nli_mix.tsv", nli).rows() == 51'619);
+  SetSettings entailed = nli;
+  entailed.keeps_one_label = true, entailed.keep_label = "0";
+  const std::int64_t kept = rows("nli_mix.tsv", entailed).rows();
+  CHECK((kept > 10'000 && kept < 25'000));
 }
 
 TEST_CASE("texts at hand become a set") {
