@@ -1,7 +1,6 @@
 #include "bert/codepoints.h"
 
 #include <algorithm>
-#include <functional>
 #include <initializer_list>
 #include <map>
 #include <string>
@@ -96,7 +95,8 @@ Mapping normalising(const Normalisation& normalisation) {
   return out;
 }
 
-void each_of(std::span<const Range> ranges, const std::function<void(char32_t)>& call) {
+template <class Call>
+void each_of(std::span<const Range> ranges, Call call) {
   for (const Range& range : ranges) {
     for (char32_t codepoint = range.first; codepoint <= range.last; ++codepoint) call(codepoint);
   }

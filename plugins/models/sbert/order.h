@@ -12,6 +12,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "sbert/arrangement.h"
@@ -49,7 +51,7 @@ class Order {
   Order(std::vector<OrderedSet> sets, Mix mix, bool drop_last, std::uint64_t seed);
 
   /// Steps of an epoch at `effective` rows a full step; at least 1 (else trainhost::Error, kUser:
-  /// drop_last leaves nothing).
+  /// drop_last leaves nothing). A matter of counting, unless a set is kNoDuplicates.
   std::int64_t steps(std::int64_t epoch, std::int64_t effective) const;
   /// Rows of a step: at most `effective`, at least 1.
   std::int64_t rows(std::int64_t epoch, std::int64_t step, std::int64_t effective) const;
@@ -75,12 +77,17 @@ class Order {
 
   std::shared_ptr<const Epoch> epoch_of(std::int64_t epoch, std::int64_t effective) const;
   std::vector<Step> plan(std::int64_t epoch, std::int64_t effective) const;
-  std::vector<std::vector<Step>> passes(std::int64_t epoch, std::int64_t effective) const;
+  /// The sets that an epoch draws from.
+  std::vector<std::size_t> sets_of(std::int64_t epoch) const;
+  /// Steps of one pass over a set; nothing where only the pass itself can tell.
+  std::optional<std::int64_t> steps_of_pass(std::size_t set, std::int64_t effective) const;
+  /// Steps that an epoch takes from each set, given those of one pass over each.
+  std::vector<std::int64_t> shares(const std::vector<std::size_t>& sets,
+                                   const std::vector<std::int64_t>& of_a_pass) const;
   std::vector<Step> pass_of(std::size_t set, std::int64_t epoch, std::int64_t pass,
                             std::int64_t effective) const;
-  void weigh(std::int64_t epoch, std::int64_t effective,
-             std::vector<std::vector<Step>>& by_set) const;
-  std::size_t set_in_turn(std::int64_t epoch) const;
+  std::vector<Step> in_turns(std::int64_t epoch,
+                             const std::vector<std::vector<Step>>& by_set) const;
 
   // Constant after construction.
   const std::vector<OrderedSet> sets_;
@@ -92,7 +99,7 @@ class Order {
   // Protected by mutex_.
   mutable std::mutex mutex_;
   mutable std::list<std::shared_ptr<const Epoch>> kept_;  // shared: a caller may still read one
-  mutable std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t> steps_;
+  mutable std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t> steps_;  // of plans made
 };
 
 }  // namespace sbert

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <filesystem>
 
@@ -28,6 +29,7 @@ struct Footer {
   std::uint32_t crc32, zero;
   char magic[8];
 };
+constexpr std::size_t kCounts = offsetof(Footer, crc32);
 
 /// Where the parts of a file lie, from its footer.
 struct Layout {
@@ -75,7 +77,7 @@ std::optional<Footer> footer_of(const Mapping& file) {
   Footer out;
   if (file.size() < static_cast<std::int64_t>(sizeof(out))) return std::nullopt;
   std::memcpy(&out, file.data() + file.size() - sizeof(out), sizeof(out));
-  if (std::memcmp(out.magic, kMagic, sizeof(kMagic)) != 0) return std::nullopt;
+  if (std::memcmp(out.magic, kMagic, sizeof(kMagic)) != 0 || out.zero != 0) return std::nullopt;
   for (const std::int64_t count : {out.rows, out.ids, out.labels, out.key_bytes, out.bad_lines}) {
     if (count < 0 || count > kMost) return std::nullopt;
   }
@@ -138,7 +140,8 @@ TokenCache::Found TokenCache::open(std::int32_t vocabulary_size, TrainingSet& ou
   const std::optional<Footer> footer = footer_of(*file);
   if (!footer) return Found::kDamaged;
   const Layout layout(*footer);
-  if (trainhost::crc32_of(file->data(), layout.footer) != footer->crc32) return Found::kDamaged;
+  const std::int64_t sealed = layout.footer + static_cast<std::int64_t>(kCounts);
+  if (trainhost::crc32_of(file->data(), sealed) != footer->crc32) return Found::kDamaged;
   // Another key under the same name: a collision of the hash, so this cache is not ours.
   if (std::string_view(file->data() + layout.key, static_cast<std::size_t>(footer->key_bytes)) !=
       key_) {
@@ -182,8 +185,9 @@ void TokenCache::write(const TrainingSet& set) const {
     write(set.offsets());
     write(set.labels());
     file.write(key_.data(), key_.size());
+    file.write(&footer, kCounts);
     footer.crc32 = file.crc32();
-    file.write(&footer, sizeof(footer));
+    file.write(&footer.crc32, sizeof(footer) - kCounts);
     file.commit(trainhost::NewFile::Durability::kFleeting);
   }
   trainhost::rename_path(aside, path_);

@@ -1,6 +1,8 @@
 // The tokenizer against ids of the reference: a small golden of our own (golden/make_tokenizer.py),
 // and the two large ones of $TRAINHOST_DATA/sbert.
 #include <fstream>
+#include <map>
+#include <sstream>
 
 #include "bert/codepoints.h"
 #include "bert/utf8.h"
