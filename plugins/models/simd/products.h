@@ -41,6 +41,10 @@ SIMD_INLINE void gemm_panel(std::ptrdiff_t rows, std::ptrdiff_t depth, Strided a
     const Strided tile{a.data + m * a.row, a.row, a.column};
     gemm_tile<Isa, Isa::kTileRows, kVectors>(depth, tile, b, ldb, c + m * ldc, ldc);
   }
+  for (; m + 2 <= rows; m += 2) {
+    const Strided tile{a.data + m * a.row, a.row, a.column};
+    gemm_tile<Isa, 2, kVectors>(depth, tile, b, ldb, c + m * ldc, ldc);
+  }
   for (; m < rows; ++m) {
     const Strided tile{a.data + m * a.row, a.row, a.column};
     gemm_tile<Isa, 1, kVectors>(depth, tile, b, ldb, c + m * ldc, ldc);

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #define SIMD_INLINE [[gnu::always_inline]] static inline
 #define SIMD_UNROLL _Pragma("GCC unroll 16")
@@ -53,6 +54,24 @@ SIMD_INLINE typename Isa::F splat(float value) {
   return typename Isa::F{} + value;
 }
 
+/// Lanes [kBy, kLanes), then the first kBy.
+template <class Isa, int kBy, int... kLane>
+SIMD_INLINE typename Isa::F rotated(typename Isa::F value, std::integer_sequence<int, kLane...>) {
+  return __builtin_shufflevector(value, value, ((kLane + kBy) % Isa::kLanes)...);
+}
+
+/// The sum of the lanes: halves onto halves.
+template <class Isa, int kWidth = Isa::kLanes / 2>
+SIMD_INLINE float sum_of(typename Isa::F value) {
+  constexpr auto kLanes = std::make_integer_sequence<int, Isa::kLanes>{};
+  const typename Isa::F sums = value + rotated<Isa, kWidth>(value, kLanes);
+  if constexpr (kWidth == 1) {
+    return sums[0];
+  } else {
+    return sum_of<Isa, kWidth / 2>(sums);
+  }
+}
+
 /// The dot product of two rows of `columns` floats (a multiple of kPad).
 template <class Isa>
 SIMD_INLINE float dot(const float* left, const float* right, std::ptrdiff_t columns) {
@@ -60,12 +79,7 @@ SIMD_INLINE float dot(const float* left, const float* right, std::ptrdiff_t colu
   for (std::ptrdiff_t c = 0; c < columns; c += Isa::kLanes) {
     sums += load<Isa>(left + c) * load<Isa>(right + c);
   }
-  alignas(64) float lanes[Isa::kLanes];
-  store<Isa>(lanes, sums);
-  for (int width = Isa::kLanes / 2; width > 0; width /= 2) {
-    for (int lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
-  }
-  return lanes[0];
+  return sum_of<Isa>(sums);
 }
 
 template <class Body, class... Args>

@@ -25,6 +25,7 @@ struct HeadMemory {
     scores.resize(block);
     numbers.resize(block);
     out.resize(part);
+    bias.resize(static_cast<std::size_t>(size));
     if (!backward) return;
     for (std::vector<float>* each : {&key, &turned_value, &d_key, &d_value}) each->resize(whole);
     d_scores.resize(block);
@@ -37,6 +38,7 @@ struct HeadMemory {
   std::vector<float> d_key, d_value;            // [L, d]
   std::vector<float> scores, d_scores;          // [kQueries, L]
   std::vector<float> out, d_out;                // [kQueries, d]
+  std::vector<float> bias;                      // [d]
   std::vector<std::uint16_t> numbers;           // [kQueries, L]
 };
 
@@ -63,25 +65,37 @@ SIMD_INLINE const T* part_of(const Attention& attention, const T* qkv, const Hea
          head.index * attention.head_size;
 }
 
-/// Query, key or value as rows with its bias: [L, deep].
+/// Query, key or value as rows with its bias, scaled: [L, deep].
 template <class Isa, class T>
 SIMD_INLINE void load_part(const Attention& attention, const T* qkv, const Head& head, Part part,
-                           float scale, float* out) {
+                           float scale, float* bias, float* out) {
   const std::ptrdiff_t size = attention.head_size;
-  const float* bias = attention.bias + part * attention.hidden() + head.index * size;
+  load_row<Isa>(attention.bias + part * attention.hidden() + head.index * size, size, bias);
   for (std::ptrdiff_t token = 0; token < head.length; ++token) {
     float* row = out + token * head.deep;
     load_row<Isa>(part_of(attention, qkv, head, part, token), size, row);
-    for (std::ptrdiff_t c = 0; c < size; ++c) row[c] = (row[c] + bias[c]) * scale;
+    for (std::ptrdiff_t c = 0; c < head.deep; c += Isa::kLanes) {
+      store<Isa>(row + c, (load<Isa>(row + c) + load<Isa>(bias + c)) * scale);
+    }
   }
 }
 
-/// from [L, deep] → to [d, wide], zeros beyond L.
-SIMD_INLINE void turn(const Head& head, std::ptrdiff_t size, const float* from, float* to) {
-  for (std::ptrdiff_t c = 0; c < size; ++c) {
-    for (std::ptrdiff_t t = 0; t < head.length; ++t)
-      to[c * head.wide + t] = from[t * head.deep + c];
-    for (std::ptrdiff_t t = head.length; t < head.wide; ++t) to[c * head.wide + t] = 0.0F;
+/// from [L, deep] → to [deep, wide], zeros beyond L.
+template <class Isa>
+SIMD_INLINE void turn(const Head& head, const float* from, float* to) {
+  constexpr std::ptrdiff_t kLanes = Isa::kLanes;
+  for (std::ptrdiff_t token = 0; token < head.wide; token += kLanes) {
+    for (std::ptrdiff_t column = 0; column < head.deep; column += kLanes) {
+      typename Isa::F square[kLanes];
+      for (std::ptrdiff_t i = 0; i < kLanes; ++i) {
+        square[i] = token + i < head.length ? load<Isa>(from + (token + i) * head.deep + column)
+                                            : typename Isa::F{};
+      }
+      turn_square<Isa>(square);
+      SIMD_UNROLL for (std::ptrdiff_t i = 0; i < kLanes; ++i) {
+        store<Isa>(to + (column + i) * head.wide + token, square[i]);
+      }
+    }
   }
 }
 
@@ -113,17 +127,21 @@ SIMD_INLINE void drop_row(const Mask& mask, const std::uint16_t* numbers, std::p
   }
 }
 
-SIMD_INLINE float largest_of(const float* row, std::ptrdiff_t length) {
-  float largest = row[0];
-  for (std::ptrdiff_t c = 1; c < length; ++c) largest = row[c] > largest ? row[c] : largest;
-  return largest;
+/// Makes what is beyond `length` count for nothing; returns the largest.
+template <class Isa>
+SIMD_INLINE float close_row(float* row, std::ptrdiff_t length, std::ptrdiff_t wide) {
+  for (std::ptrdiff_t c = length; c < wide; ++c) row[c] = -std::numeric_limits<float>::infinity();
+  typename Isa::F largest = load<Isa>(row);
+  for (std::ptrdiff_t c = Isa::kLanes; c < wide; c += Isa::kLanes) {
+    const auto value = load<Isa>(row + c);
+    largest = choose<Isa>(bits_as<typename Bits<Isa>::I32>(value > largest), value, largest);
+  }
+  return largest_of<Isa>(largest);
 }
 
-/// row := e^(row - largest) · factor, zero beyond `length`; returns the sum.
+/// row := e^(row - largest) · factor; returns the sum.
 template <class Isa>
-SIMD_INLINE float exponentials(float* row, std::ptrdiff_t length, std::ptrdiff_t wide,
-                               float largest, float factor) {
-  for (std::ptrdiff_t c = length; c < wide; ++c) row[c] = -std::numeric_limits<float>::infinity();
+SIMD_INLINE float exponentials(float* row, std::ptrdiff_t wide, float largest, float factor) {
   typename Isa::F sums{};
   for (std::ptrdiff_t c = 0; c < wide; c += Isa::kLanes) {
     const auto value = exp_of<Isa>(load<Isa>(row + c) - largest) * factor;
@@ -140,11 +158,12 @@ struct Forward {
     const Head head = Head::of(*attention, item);
     const std::ptrdiff_t size = attention->head_size;
     const float scale = 1.0F / std::sqrt(static_cast<float>(size));
+    float* bias = memory->bias.data();
     // Keys pass through `value`, which is loaded after them.
-    load_part<Isa>(*attention, qkv, head, kKey, 1.0F, memory->value.data());
-    turn(head, size, memory->value.data(), memory->turned_key.data());
-    load_part<Isa>(*attention, qkv, head, kQuery, scale, memory->query.data());
-    load_part<Isa>(*attention, qkv, head, kValue, 1.0F, memory->value.data());
+    load_part<Isa>(*attention, qkv, head, kKey, 1.0F, bias, memory->value.data());
+    turn<Isa>(head, memory->value.data(), memory->turned_key.data());
+    load_part<Isa>(*attention, qkv, head, kQuery, scale, bias, memory->query.data());
+    load_part<Isa>(*attention, qkv, head, kValue, 1.0F, bias, memory->value.data());
     for (std::ptrdiff_t begin = 0; begin < head.length; begin += kQueries) {
       const std::ptrdiff_t rows = std::min(kQueries, head.length - begin);
       float *scores = memory->scores.data(), *out = memory->out.data();
@@ -156,8 +175,8 @@ struct Forward {
       float inverse[kQueries];
       for (std::ptrdiff_t r = 0; r < rows; ++r) {
         float* row = scores + r * head.wide;
-        const float largest = largest_of(row, head.length);
-        inverse[r] = 1.0F / exponentials<Isa>(row, head.length, head.wide, largest, 1.0F);
+        const float largest = close_row<Isa>(row, head.length, head.wide);
+        inverse[r] = 1.0F / exponentials<Isa>(row, head.wide, largest, 1.0F);
         if (kept_rows != nullptr) {
           float* to = kept_rows + ((head.first + begin + r) * attention->heads + head.index) * 2;
           to[0] = largest;
@@ -202,7 +221,8 @@ struct Backward {
       float* weights = memory.scores.data() + r * head.wide;
       float* gradients = memory.d_scores.data() + r * head.wide;
       const std::uint16_t* numbers = memory.numbers.data() + r * head.wide;
-      exponentials<Isa>(weights, head.length, head.wide, kept_row[0], kept_row[1]);
+      close_row<Isa>(weights, head.length, head.wide);
+      exponentials<Isa>(weights, head.wide, kept_row[0], kept_row[1]);
       if (drops) drop_row<Isa>(attention.mask, numbers, head.wide, gradients);
       const float sum = dot<Isa>(weights, gradients, head.wide);
       for (std::ptrdiff_t c = 0; c < head.wide; c += Isa::kLanes) {
@@ -224,12 +244,12 @@ struct Backward {
   template <class Isa, class T>
   SIMD_INLINE void load_all(const BackwardPass<T>& pass, const Head& head, float scale,
                             HeadMemory& memory) {
-    const std::ptrdiff_t size = pass.attention.head_size;
-    load_part<Isa>(pass.attention, pass.qkv, head, kQuery, scale, memory.query.data());
-    load_part<Isa>(pass.attention, pass.qkv, head, kKey, 1.0F, memory.key.data());
-    load_part<Isa>(pass.attention, pass.qkv, head, kValue, 1.0F, memory.value.data());
-    turn(head, size, memory.key.data(), memory.turned_key.data());
-    turn(head, size, memory.value.data(), memory.turned_value.data());
+    float* bias = memory.bias.data();
+    load_part<Isa>(pass.attention, pass.qkv, head, kQuery, scale, bias, memory.query.data());
+    load_part<Isa>(pass.attention, pass.qkv, head, kKey, 1.0F, bias, memory.key.data());
+    load_part<Isa>(pass.attention, pass.qkv, head, kValue, 1.0F, bias, memory.value.data());
+    turn<Isa>(head, memory.key.data(), memory.turned_key.data());
+    turn<Isa>(head, memory.value.data(), memory.turned_value.data());
     std::fill_n(memory.d_key.data(), head.length * head.deep, 0.0F);
     std::fill_n(memory.d_value.data(), head.length * head.deep, 0.0F);
   }

@@ -75,17 +75,6 @@ SIMD_INLINE void store_row(const float* from, std::ptrdiff_t columns, T* to) {
   for (; c < columns; ++c) to[c] = static_cast<T>(from[c]);
 }
 
-/// The sum of a vector's lanes, in a fixed order.
-template <class Isa>
-SIMD_INLINE float sum_of(typename Isa::F value) {
-  alignas(64) float lanes[Isa::kLanes];
-  store<Isa>(lanes, value);
-  for (int width = Isa::kLanes / 2; width > 0; width /= 2) {
-    for (int lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
-  }
-  return lanes[0];
-}
-
 /// condition (all ones or all zeros in each lane) ? yes : no.
 template <class Isa>
 SIMD_INLINE typename Isa::F choose(typename Bits<Isa>::I32 condition, typename Isa::F yes,
@@ -93,6 +82,46 @@ SIMD_INLINE typename Isa::F choose(typename Bits<Isa>::I32 condition, typename I
   using I32 = typename Bits<Isa>::I32;
   return bits_as<typename Isa::F>((bits_as<I32>(yes) & condition) |
                                   (bits_as<I32>(no) & ~condition));
+}
+
+/// The largest of the lanes.
+template <class Isa, int kWidth = Isa::kLanes / 2>
+SIMD_INLINE float largest_of(typename Isa::F value) {
+  constexpr auto kLanes = std::make_integer_sequence<int, Isa::kLanes>{};
+  const typename Isa::F other = rotated<Isa, kWidth>(value, kLanes);
+  const auto larger = bits_as<typename Bits<Isa>::I32>(other > value);
+  const typename Isa::F largest = choose<Isa>(larger, other, value);
+  if constexpr (kWidth == 1) {
+    return largest[0];
+  } else {
+    return largest_of<Isa, kWidth / 2>(largest);
+  }
+}
+
+/// One step of turning a square of vectors: swaps the lanes of `low` that have bit kStep with those
+/// of `high` that do not.
+template <class Isa, int kStep, int... kLane>
+SIMD_INLINE void swap_lanes(typename Isa::F& low, typename Isa::F& high,
+                            std::integer_sequence<int, kLane...>) {
+  constexpr int kLanes = Isa::kLanes;
+  const typename Isa::F first = __builtin_shufflevector(
+      low, high, ((kLane & kStep) != 0 ? kLanes + kLane - kStep : kLane)...);
+  high = __builtin_shufflevector(low, high,
+                                 ((kLane & kStep) != 0 ? kLanes + kLane : kLane + kStep)...);
+  low = first;
+}
+
+/// square[i][j] := square[j][i].
+template <class Isa, int kStep = 1>
+SIMD_INLINE void turn_square(typename Isa::F (&square)[Isa::kLanes]) {
+  if constexpr (kStep < Isa::kLanes) {
+    SIMD_UNROLL for (int i = 0; i < Isa::kLanes; ++i) {
+      if ((i & kStep) != 0) continue;
+      swap_lanes<Isa, kStep>(square[i], square[i + kStep],
+                             std::make_integer_sequence<int, Isa::kLanes>{});
+    }
+    turn_square<Isa, 2 * kStep>(square);
+  }
 }
 
 /// e^x to 2 units in the last place, for x up to 88; 0 below -87.
