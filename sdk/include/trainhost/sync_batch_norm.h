@@ -41,7 +41,7 @@ class SyncBatchNorm {
   /// In training: by the statistics of all ranks' rows, and where there is a graph the running
   /// statistics move (GradCache's first pass moves nothing); two collectives: a gather of
   /// 2 · channels numbers a rank, and its gradient in backward. Otherwise by the running
-  /// statistics, without a collective.  [collective]
+  /// statistics, without a collective, and rows_of is not looked at.  [collective]
   at::Tensor apply(const at::Tensor& x, std::span<const std::int64_t> rows_of,
                    Execution& execution) const;
 

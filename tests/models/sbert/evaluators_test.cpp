@@ -113,7 +113,7 @@ RetrievalSettings cut_offs() {
   settings.precision_recall_at = {1, 100};
   settings.mrr_at = {1, 7};
   settings.ndcg_at = {3, 5};
-  settings.map_at = {4};
+  settings.map_at = {2, 4};
   return settings;
 }
 
