@@ -25,7 +25,7 @@ constexpr const char* kHelp = R"(trainhost trains a model on many devices, as a 
 Usage:
   trainhost RECIPE [key=value…] [--run-dir DIR] [--plugin FILE]…   train
   trainhost resume RUN [key=value…]        go on from the newest checkpoint of a run directory
-  trainhost predict RUN --users 1,2,3 --output FILE   put the trained model to use
+  trainhost predict RUN|DIR … --output FILE   put a trained model to use
   trainhost export RUN --to DIR            the trained model for other programs
   trainhost describe RECIPE [key=value…]   what a run would do, a column for each number of ranks
   trainhost prove RECIPE [key=value…]      show that every strategy gives the same bits
@@ -216,7 +216,8 @@ Arguments parse_resume(const std::vector<std::string>& words) {
 }
 
 void add_trained_model(::CLI::App& app, TrainedModel& model) {
-  app.add_option("RUN", model.run_directory, "The run directory, such as runs/NAME")
+  app.add_option("RUN", model.run_directory,
+                 "The run directory, such as runs/NAME, or a folder that a model opens")
       ->required()
       ->type_name("");
   ::CLI::Option* last = app.add_flag("--last", model.last, "Take the newest checkpoint");
@@ -233,7 +234,7 @@ void sort_words(const std::vector<std::string>& words, TrainedModel& model,
   check_overrides(words);
   for (const std::string& word : words) {
     const std::string key = word.substr(0, word.find('='));
-    const bool places = key == "devices" || key.starts_with("data.");
+    const bool places = key == "devices" || key == "precision" || key.starts_with("data.") || key.starts_with("model.");
     if (places || options == nullptr) {
       model.overrides.push_back(word);
     } else {
@@ -245,16 +246,22 @@ void sort_words(const std::vector<std::string>& words, TrainedModel& model,
 Arguments parse_predict(const std::vector<std::string>& words) {
   PredictArguments out;
   std::vector<std::string> given;
-  std::string users, k;
-  bool with_train_items = false;
-  ::CLI::App app("Puts the best model of a run to use.", "trainhost predict");
+  std::string users, k, input, similarity;
+  bool with_train_items = false, token_ids = false;
+  ::CLI::App app(
+      "Puts the best model of a run to use, or one in a folder of sentence-transformers.",
+      "trainhost predict");
   app.footer(
+      "Examples (SBERT; embeddings as a NumPy array, a row for each line):\n"
+      "  trainhost predict runs/sts --input sentences.txt --output embeddings.npy\n"
+      "  trainhost predict models/all-MiniLM-L6-v2 --similarity pairs.tsv --output scores.tsv\n"
+      "  trainhost predict models/all-MiniLM-L6-v2 --input sentences.txt --token-ids --output -\n"
       "Examples (KGAT; columns user, rank, item, score, and names where the data have them):\n"
       "  trainhost predict runs/books --users 1,2,3 -k 20 --output top.csv\n"
       "  trainhost predict runs/books --users @ids.txt --output - data.dir=/data/books");
   add_trained_model(app, out.model);
   app.add_option("key=value", given,
-                 "What the model is asked (k=20 is the same as -k 20); data.dir, devices")
+                 "What the model is asked (k=20 is the same as -k 20); data.dir, devices, precision")
       ->type_name("");
   app.add_option("--output", out.output, "Write to this file; - is stdout")
       ->required()
@@ -263,11 +270,18 @@ Arguments parse_predict(const std::vector<std::string>& words) {
   app.add_option("-k,--top", k, "How many items for each user (default 20)")->type_name("N");
   app.add_flag("--with-train-items", with_train_items,
                "Rank the items that the user is known to have chosen too");
+  app.add_option("--input", input, "Texts, one a line")->type_name("FILE");
+  app.add_option("--similarity", similarity, "Pairs of texts, two columns with a tab between")
+      ->type_name("FILE");
+  app.add_flag("--token-ids", token_ids, "Ids instead of embeddings, a JSON list for each line");
   if (auto text = parse(app, words)) return *text;
   sort_words(given, out.model, &out.options);
   if (app.count("--users") > 0) out.options.push_back("users=" + users);
   if (app.count("-k") > 0) out.options.push_back("k=" + k);
   if (with_train_items) out.options.push_back("with_train_items=true");
+  if (!input.empty()) out.options.push_back("input=@" + input);
+  if (!similarity.empty()) out.options.push_back("similarity=@" + similarity);
+  if (token_ids) out.options.push_back("token_ids=true");
   return out;
 }
 

@@ -57,7 +57,7 @@ std::string result_text(const telemetry::RunRecord& record, const std::string& r
   std::string out;
   if (record.best()) {
     const telemetry::Evaluation& best = *record.best();
-    out += fmt::format("best result, after epoch {}{}{}\n", best.epoch + 1,
+    out += fmt::format("best result, {}{}{}\n", telemetry::place_of(best),
                        best.split.empty() ? "" : ", ", telemetry::printable(best.split));
     const bool terminal = isatty(STDOUT_FILENO) == 1;
     out += telemetry::evaluation_table(best, terminal ? width : telemetry::kAnyWidth);

@@ -45,7 +45,7 @@ int export_command(const ExportArguments& arguments) {
   TrainedRun::Use use;
   use.job = "export";
   use.target = free_folder(arguments.to);
-  const TrainedRun run(arguments.model);
+  const TrainedRun run(arguments.model, TrainedRun::Job::kExport);
   use.facts = facts_of(run);
   const int code = run.use(use);
   if (code == 0) fmt::print("exported to {}\n", use.target);

@@ -36,7 +36,7 @@ int predict_command(const PredictArguments& arguments) {
                                  .what = "'" + arguments.output + "' is a folder",
                                  .fix = "name a file, or - for stdout"});
   }
-  const int code = TrainedRun(arguments.model).use(use);
+  const int code = TrainedRun(arguments.model, TrainedRun::Job::kPredict).use(use);
   if (code == 0 && !use.stream) fmt::print("predictions written to {}\n", use.target);
   // The rank opened stdout anew: where that is a file, what is printed next goes after its lines.
   if (use.stream) lseek(STDOUT_FILENO, 0, SEEK_END);

@@ -16,15 +16,18 @@ using recipe::Json;
 
 const std::vector<std::string> kChangeable = {"train.epochs",
                                               "train.eval_every",
+                                              "train.eval_every_steps",
                                               "train.early_stop",
                                               "train.max_steps",
                                               "train.log_every",
                                               "train.timeout",
                                               "train.checkpoint_every",
+                                              "train.checkpoint_every_steps",
                                               "train.keep_checkpoints",
                                               "train.workers",
                                               "train.threads",
                                               "data.…",
+                                              "model.dir",
                                               "devices",
                                               "strategy"};
 

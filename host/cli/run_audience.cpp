@@ -54,6 +54,8 @@ telemetry::Screen process_screen() {
 void RunAudience::event(int rank, const telemetry::Event& event) {
   const std::string metrics = record_.take(rank, event);
   if (directory_ != nullptr && !metrics.empty()) directory_->add_metrics(metrics);
+  const auto* evaluation = std::get_if<telemetry::Evaluation>(&event);
+  if (directory_ != nullptr && evaluation != nullptr) directory_->add_evaluation(*evaluation);
   if (events_ != nullptr) events_->take(event);
   log_event(rank, event);
   console_.take(rank, event, steady_seconds());

@@ -174,6 +174,19 @@ void parse_precisions(const Fields& about, PluginInfo& info) {
   }
 }
 
+/// A folder in a form of others that the model opens.
+void parse_folder(const Fields& about, PluginInfo& info) {
+  const Json* folder = about.find("folder");
+  if (folder == nullptr) return;
+  const Fields fields(*folder, "about.folder", info.file);
+  info.folder_file = fields.text("file");
+  info.folder_option = fields.text("option");
+  if (info.folder_file.empty() || info.folder_file.find('/') != std::string::npos) {
+    fields.wrong("file", "a file name, no path");
+  }
+  if (!is_id(info.folder_option)) fields.wrong("option", "the name of a model option");
+}
+
 }  // namespace
 
 const char* kind_name(Kind kind) {
@@ -256,6 +269,10 @@ void parse_about(Note& note) {
   if (info.kind == Kind::kModel) {
     info.data_json = about.objects("data");
     info.objectives = parse_objectives(about, file);
+    parse_folder(about, info);
+    const std::string ranks = about.text("predict_ranks", "one");
+    if (ranks != "one" && ranks != "all") about.wrong("predict_ranks", "one or all");
+    info.predicts_on_all_ranks = ranks == "all";
   }
 }
 

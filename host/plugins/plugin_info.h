@@ -23,6 +23,9 @@ struct PluginInfo {
   std::string options_json = "[]";      ///< JSON list of option schemas (see host/recipe/schema.h)
   std::string data_json = "[]";         ///< a model's data options, same form
   std::vector<Objective> objectives;    ///< models only
+  std::string folder_file;              ///< models only: what marks a folder that it opens, or ""
+  std::string folder_option;            ///< models only: the option that names such a folder
+  bool predicts_on_all_ranks = false;   ///< models only
   bool ranks_are_threads = false;       ///< strategies only
   std::string ranks_option;             ///< strategies only: how many ranks share each device
   std::vector<std::string> precisions;  ///< devices only: "fp32", "bf16", "fp16"

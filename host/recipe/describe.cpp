@@ -82,6 +82,11 @@ std::string optimizer_text(const OptimizerPlan& o) {
   return text;
 }
 
+std::string every_text(std::int64_t epochs, std::int64_t steps) {
+  const std::string by_steps = steps > 0 ? ", every " + std::to_string(steps) + " steps" : "";
+  return (epochs > 0 ? "every " + std::to_string(epochs) + " epochs" : "at the end") + by_steps;
+}
+
 std::string head_text(const RunPlan& plan) {
   const std::vector<Row> facts{
       {"model", plan.model.id + "  " + options_text(plan.model.options)},
@@ -93,8 +98,8 @@ std::string head_text(const RunPlan& plan) {
       {"scaling", "batch " + plan.scaling.batch_rule + ", lr " + plan.scaling.lr_rule +
                       ", base batch " + short_number(plan.scaling.base_batch)},
       {"train", std::to_string(plan.train.epochs) + " epochs, seed " +
-                    std::to_string(plan.train.seed) + ", evaluation every " +
-                    std::to_string(plan.train.eval_every)},
+                    std::to_string(plan.train.seed) + ", evaluation " +
+                    every_text(plan.train.eval_every, plan.train.eval_every_steps)},
   };
   std::string out = plan.name + "  (" + plan.recipe_file + ")\n";
   for (const Row& fact : facts) out += "  " + padded(fact[0], 9) + "  " + fact[1] + "\n";

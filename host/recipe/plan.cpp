@@ -220,10 +220,13 @@ void visit(Visitor& v, Part& p) {
   v.integer("workers", p.workers, 0, kMaxInt);
   v.integer("seed", p.seed, 0, kMaxInt);
   v.integer("eval_every", p.eval_every, 0, kMaxInt);
+  v.integer("eval_every_steps", p.eval_every_steps, 0, kMaxInt);
+  v.flag("eval_on_start", p.eval_on_start);
   v.integer("early_stop", p.early_stop, 0, kMaxInt);
   v.integer("max_steps", p.max_steps, 0, kMaxInt);
   v.integer("log_every", p.log_every, 1, kMaxInt);
   v.integer("checkpoint_every", p.checkpoint_every, 0, kMaxInt);
+  v.integer("checkpoint_every_steps", p.checkpoint_every_steps, 0, kMaxInt);
   v.integer("keep_checkpoints", p.keep_checkpoints, 1, kMaxInt);
   v.real("timeout", p.timeout, 0, kMaxReal);
   v.integer("threads", p.threads, 0, kMaxInt);

@@ -173,10 +173,10 @@ void Console::take_ready(const Ready& ready) {
 }
 
 void Console::take_evaluation(const Evaluation& evaluation) {
-  end_epochs(evaluation.epoch + 1);
+  end_epochs(evaluation.epoch + (evaluation.midway ? 0 : 1));
   const bool baseline = std::ranges::any_of(
       evaluation.metrics, [](const auto& metric) { return !std::isnan(metric.baseline); });
-  std::string head = fmt::format("evaluation after epoch {}", evaluation.epoch + 1);
+  std::string head = "evaluation " + place_of(evaluation);
   if (!evaluation.split.empty()) head += ", " + printable(evaluation.split);
   if (!std::isnan(evaluation.seconds)) head += ", " + duration_text(evaluation.seconds);
   if (baseline) {

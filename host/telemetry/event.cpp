@@ -53,17 +53,23 @@ void visit_fields(Fields& f, Step& e) {
   f("objective", e.objective), f("epoch", e.epoch), f("step", e.step), f("steps", e.steps);
   f("global_step", e.global_step), f("loss", e.loss), f("lr", e.lr), f("grad_norm", e.grad_norm);
   f("samples_per_s", e.samples_per_s), f("step_ms", e.step_ms);
-  f("data_wait_ms", e.data_wait_ms), f("memory_mb", e.memory_mb), f("logged", e.logged);
+  f("data_wait_ms", e.data_wait_ms), f("memory_mb", e.memory_mb);
+  f("utilisation", e.utilisation), f("logged", e.logged);
 }
 template <class Fields>
 void visit_fields(Fields& f, Evaluation::Metric& e) {
   f("name", e.name), f("value", e.value), f("baseline", e.baseline);
 }
 template <class Fields>
+void visit_fields(Fields& f, Evaluation::Row& e) {
+  f("file", e.file), f("header", e.header), f("line", e.line);
+}
+template <class Fields>
 void visit_fields(Fields& f, Evaluation& e) {
-  f("epoch", e.epoch), f("global_step", e.global_step), f("split", e.split);
+  f("epoch", e.epoch), f("global_step", e.global_step), f("midway", e.midway), f("split", e.split);
   f("metrics", e.metrics), f("watched", e.watched), f("best", e.best);
   f("is_best", e.is_best), f("trivial", e.trivial), f("seconds", e.seconds);
+  f("rows", e.rows);
 }
 template <class Fields>
 void visit_fields(Fields& f, Checkpoint& e) {
@@ -248,6 +254,13 @@ Json parse(std::string_view line) {
 }
 
 }  // namespace
+
+std::string place_of(const Evaluation& evaluation) {
+  if (evaluation.epoch < 0) return "before the first step";
+  const std::string epoch = "epoch " + std::to_string(evaluation.epoch + 1);
+  if (!evaluation.midway) return "after " + epoch;
+  return "at step " + std::to_string(evaluation.global_step) + " in " + epoch;
+}
 
 std::string to_line(const Event& event) {
   Json out = Json::object();

@@ -82,6 +82,7 @@ struct Step {
   double step_ms = kNone;
   double data_wait_ms = kNone;  ///< part of step_ms that waited for the loader
   double memory_mb = kNone;     ///< of rank 0, now
+  double utilisation = kNone;   ///< of rank 0's device since the last one logged, 0 to 1
   bool logged = true;           ///< false: moves the live line only, stays out of metrics.jsonl
 };
 
@@ -93,6 +94,7 @@ struct Evaluation {
   };
   std::int64_t epoch = 0;
   std::int64_t global_step = 0;
+  bool midway = false;  ///< within that epoch, not at its end
   std::string split{};  ///< "validation", "test"; may be empty
   std::vector<Metric> metrics{};
   std::string watched{};  ///< the metric that early stopping looks at; may be empty
@@ -100,7 +102,14 @@ struct Evaluation {
   bool is_best = false;   ///< this one is the best so far
   double seconds = kNone;
   std::string trivial{};  ///< the method that the baselines are of: "popularity"; may be empty
+  struct Row {
+    std::string file{}, header{}, line{};  ///< of a CSV file in eval/
+  };
+  std::vector<Row> rows{};
 };
+
+/// "after epoch 2", "at step 500 in epoch 2", "before the first step" (epoch -1).
+std::string place_of(const Evaluation& evaluation);
 
 struct Checkpoint {
   std::string path{};

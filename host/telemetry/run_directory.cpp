@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <ctime>
 #include <filesystem>
@@ -13,6 +15,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "host/telemetry/text_layout.h"
 #include "trainhost/error.h"
 
 namespace trainhost::telemetry {
@@ -52,6 +55,16 @@ void write_all(int fd, std::string_view text, const std::string& path) {
   }
 }
 
+/// A plugin chose it.
+bool is_file_name(std::string_view name) {
+  constexpr std::size_t kLongest = 200;
+  const bool clean = std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  });
+  return clean && !name.empty() && name.size() <= kLongest && name.front() != '.';
+}
+
 // Written aside, made durable, renamed: a reader sees the old file or the new one, never a part.
 void write_atomically(const std::string& path, std::string_view text) {
   const std::string aside = path + ".new";
@@ -62,6 +75,28 @@ void write_atomically(const std::string& path, std::string_view text) {
   close(fd);
   if (rename(aside.c_str(), path.c_str()) != 0) {
     fail(path, "cannot write", errno, Failure::kRun);
+  }
+}
+
+/// The second column of the files in eval/ is the step.
+std::int64_t step_of_row(const std::string& line) {
+  const std::size_t comma = line.find(',');
+  std::int64_t step = -1;
+  if (comma == std::string::npos) return step;
+  std::from_chars(line.data() + comma + 1, line.data() + line.size(), step);
+  return step;
+}
+
+void forget_rows_after(const std::string& folder, std::int64_t step) {
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    std::ifstream lines(at->path());
+    std::string kept, line;
+    if (std::getline(lines, line)) kept = line + "\n";
+    while (std::getline(lines, line)) {
+      if (step_of_row(line) <= step) kept += line + "\n";
+    }
+    write_atomically(at->path().string(), kept);
   }
 }
 
@@ -151,7 +186,25 @@ void RunDirectory::add_metrics(std::string_view json) {
   csv_.rebuild();
 }
 
+void RunDirectory::add_evaluation(const Evaluation& evaluation) {
+  for (const Evaluation::Row& row : evaluation.rows) {
+    const fs::path folder = fs::path(path_) / "eval";
+    if (!is_file_name(row.file)) {
+      warning_ = "an evaluation's file has no usable name: " + printable(row.file);
+      continue;
+    }
+    std::error_code ignored;
+    fs::create_directories(folder, ignored);
+    const bool fresh = !fs::exists(folder / row.file, ignored);
+    std::ofstream out(folder / row.file, std::ios::app);
+    if (fresh) out << row.header << '\n';
+    out << row.line << '\n';
+    if (!out.flush()) warning_ = "cannot write " + (folder / row.file).string();
+  }
+}
+
 void RunDirectory::forget_metrics_after(std::int64_t step) {
+  forget_rows_after(path_ + "/eval", step);
   const std::string path = path_ + "/metrics.jsonl";
   std::string kept;
   std::ifstream lines(path);

@@ -1,8 +1,8 @@
 // RunDirectory: the folder that keeps what a run was and what came of it.
 //
-// Purpose: plan.json, metrics.jsonl and its copy metrics.csv, log.txt, summary.json; checkpoints/
-// and best/ are written by the ranks. Owner: the parent of rank 0. Threads and ranks: the parent's
-// only thread.
+// Purpose: plan.json, metrics.jsonl and its copy metrics.csv, eval/*.csv, log.txt, summary.json;
+// checkpoints/ and best/ are written by the ranks. Owner: the parent of rank 0. Threads and ranks:
+// the parent's only thread.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "host/telemetry/event.h"
 #include "host/telemetry/metrics_csv.h"
 
 namespace trainhost::telemetry {
@@ -37,6 +38,8 @@ class RunDirectory {
   void write_summary(const std::string& json) const;
   /// Appends a line to metrics.jsonl, and its row to metrics.csv.
   void add_metrics(std::string_view json);
+  /// Appends the rows of an evaluation to their files in eval/.
+  void add_evaluation(const Evaluation& evaluation);
   /// Drops the lines of steps after `step`: a run that goes on from there writes them again.
   void forget_metrics_after(std::int64_t step);
   /// That step; -1 where nothing was forgotten: a new run.

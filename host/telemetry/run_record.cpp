@@ -49,6 +49,7 @@ std::string step_line(const Step& step) {
                {"lr", step.lr},
                {"samples_per_s", step.samples_per_s},
                {"memory", step.memory_mb},
+               {"utilisation", step.utilisation},
                {"grad_norm", step.grad_norm},
                {"step_ms", step.step_ms},
                {"data_wait_ms", step.data_wait_ms},

@@ -49,7 +49,8 @@ std::vector<Scalar> scalars_of(const Step& step) {
           {"lr/" + step.objective, step.lr},
           {"grad_norm/" + step.objective, step.grad_norm},
           {"samples_per_s/" + step.objective, step.samples_per_s},
-          {"memory_mb", step.memory_mb}};
+          {"memory_mb", step.memory_mb},
+          {"utilisation", step.utilisation}};
 }
 
 std::vector<Scalar> scalars_of(const Evaluation& evaluation) {

@@ -10,6 +10,7 @@
 #include "host/launch/rank_environment.h"
 #include "host/telemetry/event_writer.h"
 #include "trainhost/host.h"
+#include "trainhost/purpose.h"
 
 namespace trainhost::train {
 
@@ -24,10 +25,14 @@ class RankHost : public Host {
     int rank = 0, world = 1, control_slot = 0, threads = 1;
     std::uint64_t seed = 0;
     std::string device_kind, cache_directory;
+    Purpose purpose{};
   };
 
   RankHost(Settings settings, telemetry::EventWriter& events, const launch::Control& control)
-      : settings_(std::move(settings)), events_(events), control_(control) {}
+      : settings_(std::move(settings)),
+        purpose_(settings_.purpose),
+        events_(events),
+        control_(control) {}
 
   void log(Level level, std::string_view message) override;
   void progress(std::string_view what, std::int64_t done, std::int64_t total) override;
@@ -38,7 +43,9 @@ class RankHost : public Host {
   int threads() const override { return settings_.threads; }
   std::uint64_t seed() const override { return settings_.seed; }
   const std::string& device_kind() const override { return settings_.device_kind; }
-  void* extension(std::string_view) override { return nullptr; }
+  void* extension(std::string_view id) override {
+    return id == Purpose::kExtension ? &purpose_ : nullptr;
+  }
 
   /// What the rank is doing, for the report of a failure; also its heartbeat.
   void doing(std::string_view what) { control_.doing(settings_.control_slot, what); }
@@ -54,6 +61,7 @@ class RankHost : public Host {
 
  private:
   const Settings settings_;
+  Purpose purpose_;  // lent to plugins
   telemetry::EventWriter& events_;
   const launch::Control& control_;
   std::atomic<bool> training_ = false;

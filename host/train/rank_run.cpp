@@ -13,7 +13,6 @@
 #include <utility>
 #include <vector>
 
-#include "trainhost/files.h"
 #include "host/plugins/load.h"
 #include "host/recipe/plan.h"
 #include "host/train/clock.h"
@@ -29,6 +28,7 @@
 #include "host/train/use_model.h"
 #include "host/train/verdict.h"
 #include "trainhost/device.h"
+#include "trainhost/files.h"
 #include "trainhost/model.h"
 #include "trainhost/strategy.h"
 
@@ -158,10 +158,14 @@ void make_hosts(Process& process, telemetry::EventWriter& events) {
   const int local_world = std::max(environment.local_world, process.local_ranks());
   for (int local = 0; local < process.local_ranks(); ++local) {
     process.hosts.push_back(std::make_unique<RankHost>(
-        RankHost::Settings{process.rank(local), process.world(), environment.control_slot + local,
+        RankHost::Settings{process.rank(local),
+                           process.world(),
+                           environment.control_slot + local,
                            threads_of_a_rank(process.plan, local_world),
                            static_cast<std::uint64_t>(process.plan.train.seed),
-                           process.plan.device_kind, cache_directory()},
+                           process.plan.device_kind,
+                           cache_directory(),
+                           {.needs_data = !process.job.uses_trained_model()}},
         events, process.control));
   }
 }
@@ -330,11 +334,10 @@ int run_ranks(const launch::RankEnvironment& environment, const launch::Control&
   Verdict verdict(events, control);
   const int rank = environment.rank, slot = environment.control_slot;
   verdict.guard(rank, slot, "rank " + std::to_string(rank), [&] {
-    Process process{
-        environment, control,
-        recipe::plan_from_json(read_text_file(environment.plan_file, kMaxPlan),
-                               environment.plan_file),
-        Job::from(environment)};
+    Process process{environment, control,
+                    recipe::plan_from_json(read_text_file(environment.plan_file, kMaxPlan),
+                                           environment.plan_file),
+                    Job::from(environment)};
     if (process.job.kind == Job::Kind::kDescribe) {
       describe(process, events);
       return;

@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <sstream>
 
@@ -23,6 +24,19 @@ std::string short_text(double value) {
   std::ostringstream out;
   out << value;
   return out.str();
+}
+
+/// With the place of the evaluation before the model's own columns.
+telemetry::Evaluation::Row csv_row(const EvaluationRow& row, std::int64_t epoch,
+                                   std::int64_t step) {
+  telemetry::Evaluation::Row out{row.file, "epoch,steps",
+                                 std::to_string(epoch) + "," + std::to_string(step)};
+  for (const std::string& column : row.columns) out.header += "," + column;
+  for (const double value : row.values) {
+    char text[32];
+    out.line.append(",").append(text, std::to_chars(text, text + sizeof(text), value).ptr);
+  }
+  return out;
 }
 
 }  // namespace
@@ -186,6 +200,7 @@ void Trainer::run() {
   report_ready();
   warn_of_little_data();
   parts_.host.training_has_begun();
+  if (parts_.plan.train.eval_on_start && global_step() == 0) evaluate();
   training_since_ = reported_at_ = now();
   while (position_.epoch < parts_.plan.train.epochs && !should_stop_now()) run_epoch();
   report_training_time();
@@ -245,8 +260,14 @@ void Trainer::run_epoch() {
   const bool last = position_.epoch == train.epochs;
   const auto due = [&](std::int64_t every) { return every > 0 && position_.epoch % every == 0; };
   report_training_time();
-  if (last || due(train.eval_every)) evaluate();
-  if (last || due(train.checkpoint_every) || stopped_early_) save_checkpoint();
+  const auto due_in_steps = [&](std::int64_t every) {
+    return every > 0 && global_step() % every == 0;
+  };
+  if (last || due(train.eval_every) || due_in_steps(train.eval_every_steps)) evaluate();
+  if (last || due(train.checkpoint_every) || due_in_steps(train.checkpoint_every_steps) ||
+      stopped_early_) {
+    save_checkpoint();
+  }
   training_since_ = reported_at_ = now();
 }
 
@@ -256,8 +277,21 @@ bool Trainer::run_objective(int objective) {
   while (position_.step < steps) {
     if (should_stop_now()) return false;
     run_step(objective, position_.step, steps);
+    if (position_.step < steps) do_what_is_due();
   }
   return true;
+}
+
+/// In the middle of an epoch; at its end run_epoch() does it.
+void Trainer::do_what_is_due() {
+  const auto& train = parts_.plan.train;
+  const auto due = [&](std::int64_t every) { return every > 0 && global_step() % every == 0; };
+  const bool evaluates = due(train.eval_every_steps), saves = due(train.checkpoint_every_steps);
+  if (interrupted_ || !(evaluates || saves)) return;
+  report_training_time();
+  if (evaluates) evaluate();
+  if (saves) save_checkpoint();
+  training_since_ = reported_at_ = now();
 }
 
 std::string Trainer::place(int objective, std::int64_t step, std::int64_t steps) const {
@@ -347,7 +381,8 @@ void Trainer::follow_loss_scale(int objective, const std::string& place, bool ov
 }
 
 void Trainer::evaluate() {
-  parts_.host.doing("evaluating after epoch " + std::to_string(position_.epoch));
+  const bool midway = position_.step > 0 || position_.objective > 0;
+  parts_.host.doing("evaluating at step " + std::to_string(global_step()));
   const double begin = now();
   execution_.begin_inference();
   const Evaluation evaluation = parts_.rank.evaluate(execution_);
@@ -364,7 +399,7 @@ void Trainer::evaluate() {
   if (better) {
     position_.has_best = true;
     position_.best = watched;
-    position_.best_epoch = position_.epoch;
+    position_.best_epoch = position_.epoch + (midway ? 1 : 0);
     position_.best_step = global_step();
     position_.best_metrics = position_.last_metrics;
     position_.evaluations_without_better = 0;
@@ -373,7 +408,8 @@ void Trainer::evaluate() {
   }
   if (parts_.host.rank() == 0) {
     telemetry::Evaluation event;
-    event.epoch = position_.epoch - 1;
+    event.epoch = position_.epoch - (midway ? 0 : 1);
+    event.midway = midway;
     event.global_step = global_step();
     for (const Metric& metric : evaluation.metrics) {
       event.metrics.push_back({metric.name, metric.value, metric.baseline});
@@ -382,6 +418,9 @@ void Trainer::evaluate() {
     event.trivial = evaluation.trivial;
     event.best = position_.best;
     event.is_best = better;
+    for (const EvaluationRow& row : evaluation.rows) {
+      event.rows.push_back(csv_row(row, event.epoch + 1, event.global_step));
+    }
     event.seconds = now() - begin;
     parts_.host.events().send(event);
     parts_.host.events().phase_end("evaluate", event.seconds);

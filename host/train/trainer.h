@@ -77,6 +77,7 @@ class Trainer {
   // The loop.
   void run_epoch();
   bool run_objective(int objective);
+  void do_what_is_due();
   void run_few_steps(const std::function<void(const std::string& place)>& done);
   Loss loss_of(int objective, const Batch& batch);
   StepTotals run_micro_batches(int objective);

@@ -100,6 +100,7 @@ void Trainer::report_step(int objective, std::int64_t steps, double lr, const St
   if (logged) {
     const MemoryStatistics memory = parts_.device.memory();
     if (memory.allocated >= 0) event.memory_mb = static_cast<double>(memory.allocated) / 1048576;
+    event.utilisation = parts_.device.utilisation();
   }
   event.logged = logged;
   parts_.host.events().send(event);

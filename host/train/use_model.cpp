@@ -11,13 +11,14 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "trainhost/files.h"
-#include "trainhost/safetensors.h"
 #include "host/recipe/schema.h"
 #include "host/recipe/value_json.h"
 #include "host/train/execution.h"
 #include "host/train/trained_model.h"
+#include "trainhost/exporter.h"
+#include "trainhost/files.h"
 #include "trainhost/predict.h"
+#include "trainhost/safetensors.h"
 
 namespace trainhost::train {
 namespace {
@@ -106,11 +107,23 @@ class StreamOutput : public PredictionOutput {
   const int fd_;
 };
 
+/// Of ranks other than 0.
+class NoOutput : public PredictionOutput {
+ public:
+  void write(std::string_view) override {}
+};
+
 void predict(const UseParts& parts, Execution& execution) {
   Predictor& predictor = *predictor_of(parts.model);
   const Value checked = checked_options(parts.job, predictor);
   const Options options(checked, "");
   parts.host.doing("predicting");
+  const Autocast precision = execution.autocast();
+  if (parts.host.rank() != 0) {
+    NoOutput none;
+    predictor.predict(parts.rank, execution, options, parts.host, none);
+    return;
+  }
   if (parts.job.use.stream) {
     StreamOutput output(parts.job.use.target);
     predictor.predict(parts.rank, execution, options, parts.host, output);
@@ -141,7 +154,7 @@ void export_tensors(const UseParts& parts, const std::string& folder, Json& tens
   const Predictor* predictor = predictor_of(parts.model);
   const auto headers = tensor_headers(parts.spec);
   SafetensorsWriter writer(folder + "/model.safetensors", headers,
-                                       {{"format", "pt"}, {"model", parts.plan.model.id}});
+                           {{"format", "pt"}, {"model", parts.plan.model.id}});
   parts.session.full_parameters(
       true, [&](const std::string&, const at::Tensor& tensor) { writer.append(tensor); });
   writer.finish();
@@ -166,6 +179,23 @@ void export_vectors(const UseParts& parts, Execution& execution, const std::stri
   write_safetensors(folder + "/vectors.safetensors", named, {{"format", "pt"}});
 }
 
+/// trainhost's own form: the tensors, and a JSON that says what they are.
+void export_files(const UseParts& parts, Execution& execution, const std::string& folder) {
+  Json json = Json::parse(parts.job.use.facts);
+  Json tensors = Json::array();
+  export_tensors(parts, folder, tensors);
+  export_vectors(parts, execution, folder, tensors);
+  const Predictor* predictor = predictor_of(parts.model);
+  Json counts = Json::object();
+  if (predictor != nullptr) {
+    for (const auto& [name, count] : predictor->counts()) counts[name] = count;
+  }
+  json["options"] = recipe::value_to_json(parts.plan.model.options);
+  json["counts"] = counts;
+  json["tensors"] = tensors;
+  write_text_file(folder + "/model.json", json.dump(1) + "\n");
+}
+
 /// `--to` names a new folder, or one that is empty: rename() replaces nothing else.
 void export_model(const UseParts& parts, Execution& execution) {
   parts.host.doing("exporting the model");
@@ -173,19 +203,15 @@ void export_model(const UseParts& parts, Execution& execution) {
   const std::string partial = target + ".partial";
   make_empty_folder(partial);
   try {
-    Json json = Json::parse(parts.job.use.facts);
-    Json tensors = Json::array();
-    export_tensors(parts, partial, tensors);
-    export_vectors(parts, execution, partial, tensors);
-    const Predictor* predictor = predictor_of(parts.model);
-    Json counts = Json::object();
-    if (predictor != nullptr) {
-      for (const auto& [name, count] : predictor->counts()) counts[name] = count;
+    if (auto* exporter = static_cast<Exporter*>(parts.model.extension(Exporter::kExtension))) {
+      exporter->write(partial, [&](const Exporter::Visit& visit) {
+        parts.session.full_parameters(true, [&](const std::string& name, const at::Tensor& tensor) {
+          visit(name, tensor.to(at::kCPU));
+        });
+      });
+    } else {
+      export_files(parts, execution, partial);
     }
-    json["options"] = recipe::value_to_json(parts.plan.model.options);
-    json["counts"] = counts;
-    json["tensors"] = tensors;
-    write_text_file(partial + "/model.json", json.dump(1) + "\n");
     sync_folder(partial);
     rename_path(partial, target);
   } catch (...) {
@@ -217,7 +243,9 @@ void check_use(const recipe::RunPlan& plan, const Job& job, Model& model, const 
 
 void use_model(const UseParts& parts) {
   parts.host.doing("loading the trained model");
-  load_trained(parts.job.use.source, parts.plan, parts.session);
+  if (!parts.job.use.source.empty()) {
+    load_trained(parts.job.use.source, parts.plan, parts.session);
+  }
   RankExecution execution(parts.session, parts.communicator, parts.device.device(),
                           static_cast<std::uint64_t>(parts.plan.train.seed),
                           economies_of(parts.plan, parts.spec));

@@ -1,6 +1,6 @@
 // The jobs that use a trained model: predict and export.
 //
-// Threads and ranks: one rank.
+// Threads and ranks: one rank, or, for the prediction of some models, all.
 #pragma once
 
 #include "host/recipe/plan.h"

@@ -2,6 +2,11 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
+#include <atomic>
+#include <ctime>
+#include <limits>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,9 +26,36 @@ Patience patience_of(const trainhost::OpenOptions& options) {
   return {options.timeout_seconds, options.abort};
 }
 
+/// The share of the threads' time that this process has computed, over all its sessions: in `dp`
+/// they are ranks of one process, which has one clock.
+class Utilisation {
+ public:
+  explicit Utilisation(std::shared_ptr<const std::atomic<int>> threads)
+      : threads_(std::move(threads)) {}
+
+  double since_last() {
+    const double wall = seconds(CLOCK_MONOTONIC), work = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    const double passed = (wall - wall_) * threads_->load(), done = work - work_;
+    wall_ = wall;
+    work_ = work;
+    return passed > 0 ? std::min(1.0, done / passed) : std::numeric_limits<double>::quiet_NaN();
+  }
+
+ private:
+  static double seconds(clockid_t clock) {
+    timespec time = {};
+    ::clock_gettime(clock, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+  }
+
+  std::shared_ptr<const std::atomic<int>> threads_;  // of all sessions: they share the process
+  double wall_ = seconds(CLOCK_MONOTONIC), work_ = seconds(CLOCK_PROCESS_CPUTIME_ID);
+};
+
 class CpuSession final : public trainhost::DeviceSession {
  public:
-  explicit CpuSession(const trainhost::OpenOptions& options) : options_(options) {}
+  CpuSession(const trainhost::OpenOptions& options, std::shared_ptr<const std::atomic<int>> threads)
+      : options_(options), utilisation_(std::move(threads)) {}
 
   at::Device device() const override { return at::Device(at::kCPU); }
 
@@ -33,6 +65,7 @@ class CpuSession final : public trainhost::DeviceSession {
     return {process.resident, process.peak_resident, machine.total, machine.free};
   }
   void reset_peak_memory() override { reset_process_peak(); }
+  double utilisation() override { return utilisation_.since_last(); }
   void synchronize() override {}
 
   std::unique_ptr<trainhost::Communicator> communicator(trainhost::Store& store,
@@ -52,6 +85,7 @@ class CpuSession final : public trainhost::DeviceSession {
 
  private:
   const trainhost::OpenOptions options_;
+  Utilisation utilisation_;
 };
 
 class CpuDevice final : public trainhost::Device {
@@ -66,7 +100,8 @@ class CpuDevice final : public trainhost::Device {
                                             std::to_string(options.threads) + " threads"});
     }
     at::set_num_threads(options.threads);
-    return std::make_unique<CpuSession>(options);
+    *threads_ += options.threads;
+    return std::make_unique<CpuSession>(options, threads_);
   }
 
   std::vector<std::unique_ptr<trainhost::Communicator>> local_communicators(
@@ -85,6 +120,10 @@ class CpuDevice final : public trainhost::Device {
     }
     return communicators;
   }
+
+ private:
+  // Shared with the sessions, which may outlive the device.
+  const std::shared_ptr<std::atomic<int>> threads_ = std::make_shared<std::atomic<int>>(0);
 };
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "cuda/errors.h"
 #include "cuda/local_communicator.h"
 #include "cuda/nccl_communicator.h"
+#include "cuda/nvml.h"
 #include "trainhost/error.h"
 
 namespace cuda {
@@ -74,7 +75,8 @@ class CudaSession final : public trainhost::DeviceSession {
         host_(host),
         compute_(c10::cuda::getCurrentCUDAStream(device_.index())),
         communication_(c10::cuda::getStreamFromPool(/*isHighPriority=*/true, device_.index())),
-        copy_(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device_.index())) {}
+        copy_(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device_.index())),
+        nvml_(bus_id(index)) {}
 
   at::Device device() const override { return device_; }
 
@@ -91,6 +93,8 @@ class CudaSession final : public trainhost::DeviceSession {
   void reset_peak_memory() override {
     c10::cuda::CUDACachingAllocator::resetPeakStats(device_.index());
   }
+
+  double utilisation() override { return nvml_.utilisation(); }
 
   void synchronize() override {
     const c10::cuda::CUDAGuard guard(device_);
@@ -142,10 +146,16 @@ class CudaSession final : public trainhost::DeviceSession {
     return compute_;
   }
 
+  static std::string bus_id(int index) {
+    char text[32] = {};
+    return cudaDeviceGetPCIBusId(text, sizeof(text), index) == cudaSuccess ? text : "";
+  }
+
   const at::Device device_;
   const trainhost::OpenOptions options_;
   trainhost::Host& host_;
   const c10::cuda::CUDAStream compute_, communication_, copy_;
+  const Nvml nvml_;
 };
 
 /// Makes the context, and says why where it cannot be made.

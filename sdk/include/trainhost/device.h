@@ -10,6 +10,7 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -42,6 +43,9 @@ class DeviceSession {
   virtual at::Device device() const = 0;
   virtual MemoryStatistics memory() const = 0;
   virtual void reset_peak_memory() = 0;
+  /// The share of its time that the device has worked for this rank since the last call, 0 to 1;
+  /// NaN where it cannot tell.
+  virtual double utilisation() { return std::numeric_limits<double>::quiet_NaN(); }
   /// Returns when all work issued to the device is done.
   virtual void synchronize() = 0;
 

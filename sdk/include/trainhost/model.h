@@ -48,11 +48,21 @@ struct Metric {
   double baseline = std::numeric_limits<double>::quiet_NaN();
 };
 
+/// A row of a CSV file as users of another tool know it: eval/NAME in the run directory, with the
+/// columns `epoch` and `steps` before these.
+struct EvaluationRow {
+  std::string
+      file;  ///< "similarity_evaluation_sts-dev_results.csv"; letters, digits, '.', '_', '-'
+  std::vector<std::string> columns;
+  std::vector<double> values;
+};
+
 struct Evaluation {
   std::vector<Metric> metrics;
   std::string watched;  ///< the name of the metric that early stopping and "best" look at
   bool higher_is_better = true;
   std::string trivial{};  ///< the method behind Metric::baseline: "popularity"
+  std::vector<EvaluationRow> rows{};
 };
 
 /// A fact for the banner: {"users", "5,576"}.

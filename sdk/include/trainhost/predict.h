@@ -3,9 +3,10 @@
 // Purpose: answers what a user asks of a trained model (the best items of users, the embeddings of
 // texts) as a stream of text, and says what an export needs to be read by other programs. Owner:
 // the Model, whose extension() returns a Predictor*; it lives as long as the Model. Threads and
-// ranks: after Model::prepare, from the rank's thread; the host uses one rank, so that nothing here
-// need be split over ranks. Errors: what a user asked wrongly is Error (Failure::kUser), and
-// names all that is wrong at once, in bounds.
+// ranks: after Model::prepare, from the rank's thread; the host uses one rank, unless
+// the plugin's note says "predict_ranks": "all": then predict() shares its work among the ranks of
+// `execution`, all call the same collectives, and rank 0 alone writes. Errors: what a user asked
+// wrongly is Error (Failure::kUser), and names all that is wrong at once, in bounds.
 #pragma once
 
 #include <ATen/core/Tensor.h>

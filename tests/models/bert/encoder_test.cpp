@@ -6,7 +6,7 @@
 #include <ATen/ops/randn.h>
 
 #include "bert/pooling.h"
-#include "support.h"
+#include "encoder_support.h"
 
 namespace {
 

@@ -2,7 +2,7 @@
 #include <ATen/ops/randn.h>
 
 #include "bert/pooling.h"
-#include "support.h"
+#include "encoder_support.h"
 #include "trainhost/safetensors.h"
 
 namespace {

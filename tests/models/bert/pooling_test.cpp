@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "support.h"
+#include "encoder_support.h"
 
 namespace {
 

@@ -1,23 +1,88 @@
-// What the encoder's tests share.
+// What the tests of the tokenizer share: a small vocabulary, folders, and the goldens.
 #pragma once
 
-#include <ATen/Parallel.h>
-#include <ATen/TensorOperators.h>
-#include <ATen/core/grad_mode.h>
-
 #include <catch2/catch.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
-#include "alone.h"
+#include "bert/tokenizer.h"
+#include "trainhost/error.h"
 
 namespace bert::testing {
 
-/// The largest difference, relative to the largest value of `right`.
-inline double difference(const at::Tensor& left, const at::Tensor& right) {
-  if (left.numel() == 0 && right.numel() == 0) return 0;
-  const at::Tensor l = left.detach().to(at::kDouble), r = right.detach().to(at::kDouble);
-  const double scale = r.abs().max().item<double>();
-  const double distance = (l - r).abs().max().item<double>();
-  return scale > 0 ? distance / scale : distance;
+using Ids = std::vector<std::int32_t>;
+
+inline const std::vector<std::string>& small_vocabulary() {
+  static const std::vector<std::string> kTokens = {
+      "[PAD]", "[UNK]", "[CLS]",  "[SEP]", "[MASK]", "the", "cat", "sits",
+      "un",    "##aff", "##able", "##s",   ",",      "!",   "a",   "##b",
+  };
+  return kTokens;
+}
+
+inline Tokenizer small_tokenizer(TokenizerSettings settings = {}) {
+  return Tokenizer(Vocabulary(small_vocabulary(), "test"), std::move(settings));
+}
+
+inline Ids ids_of(const Tokenizer& tokenizer, std::string_view text, std::int32_t max_length = 0) {
+  Ids out;
+  tokenizer.append(text, max_length, out);
+  return out;
+}
+
+/// A folder that is removed with the object.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "bert-XXXXXX").string();
+    path_ = ::mkdtemp(pattern.data());
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  std::string path() const { return path_.string(); }
+  std::string write(const std::string& name, const std::string& content) const {
+    std::ofstream(path_ / name, std::ios::binary) << content;
+    return (path_ / name).string();
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// The text of the trainhost::Error that `call` throws.
+template <class Call>
+std::string error_of(Call call) {
+  try {
+    call();
+  } catch (const trainhost::Error& error) {
+    CHECK(error.failure() == trainhost::Failure::kUser);
+    return error.what();
+  }
+  return "no error";
+}
+
+inline bool has(const std::string& text, const std::string& part) {
+  UNSCOPED_INFO(text);
+  return text.find(part) != std::string::npos;
+}
+
+/// $TRAINHOST_DATA/sbert, or "" where it is not at hand, which is said.
+inline std::string real_data() {
+  const char* const folder = std::getenv("TRAINHOST_DATA");
+  const std::string path = folder == nullptr ? "" : std::string(folder) + "/sbert";
+  if (path.empty() || !std::filesystem::is_directory(path)) {
+    WARN("skipped: TRAINHOST_DATA names no folder with sbert/");
+    return "";
+  }
+  return path;
 }
 
 }  // namespace bert::testing

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <set>
 
-#include "support.h"
+#include "encoder_support.h"
 #include "trainhost/error.h"
 
 namespace {

@@ -58,6 +58,33 @@ TEST_CASE("every task has the same losses on 1, 2 and 4 ranks") {
   check_worlds(bench, {task(name), "model.dropout=0.1"});
 }
 
+TEST_CASE("batch normalisation over ranks has the same losses on 1, 2 and 4 ranks") {
+  const Bench bench;
+  const std::string name = GENERATE("contrastive", "gradcache");
+  INFO(name);
+  check_worlds(bench, {task(name), "model.batch_norm=true"});
+  // The running statistics too, which the evaluation goes by.
+  const auto one = bench.tensors_of("world1"), four = bench.tensors_of("world4");
+  for (const std::string statistic : {"mean", "var"}) {
+    const std::string tensor = "buffer/pooled_norm/norm.running_" + statistic;
+    INFO(tensor);
+    const auto expected = floats(one.at(tensor)), got = floats(four.at(tensor));
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      CHECK(got[i] == Approx(expected[i]).margin(1e-4));
+    }
+  }
+}
+
+TEST_CASE("batch normalisation over ranks gives the same bits under every strategy") {
+  const Bench bench;
+  const std::string name = GENERATE("contrastive", "gradcache");
+  const Ended ended = trainhost::testing::run(
+      {"prove", "transformer.lua", task(name), "model.batch_norm=true", "--world", "2"},
+      bench.folder.path());
+  INFO(ended.output);
+  CHECK(ended.code == 0);
+}
+
 TEST_CASE("a step of three micro-batches has the same losses on 1, 2 and 4 ranks") {
   const Bench bench;
   const std::string name = GENERATE("classify", "contrastive", "gradcache");

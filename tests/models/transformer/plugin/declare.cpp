@@ -100,6 +100,11 @@ UnitSpec head(const Settings& s, std::uint64_t seed) {
 
 }  // namespace
 
+SyncBatchNorm declare_norm(const Settings& s, UnitSpec& unit) {
+  unit.name = "pooled_norm";
+  return {unit, norm_unit(s), "norm", s.width, {}, kNoDecay};
+}
+
 ModelSpec declare(const Settings& s, std::uint64_t seed) {
   ModelSpec spec;
   Unit embedding("embedding", s, seed);
@@ -116,6 +121,7 @@ ModelSpec declare(const Settings& s, std::uint64_t seed) {
   vocabulary.undecayed("bias", s.vocabulary, 0);
   vocabulary.spec().borrows = {"embedding/token"};
   spec.units.push_back(vocabulary.spec());
+  if (s.batch_norm) declare_norm(s, spec.units.emplace_back());
   spec.groups = {{kNoDecay, 1, 0}};
   return spec;
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "settings.h"
+#include "trainhost/sync_batch_norm.h"
 #include "trainhost/unit.h"
 
 namespace transformer {
@@ -32,6 +33,9 @@ enum HeadTensor { kPooler, kPoolerBias, kClassifier, kClassifierBias };
 enum HeadBuffer { kCentre, kPooledSum, kPooledCount };
 enum VocabularyTensor { kVocabularyBias };
 enum VocabularyBorrow { kTiedTable };
+
+/// The normalisation of pooled rows, declared in `unit`, which is number norm_unit().
+trainhost::SyncBatchNorm declare_norm(const Settings& settings, trainhost::UnitSpec& unit);
 
 trainhost::ModelSpec declare(const Settings& settings, std::uint64_t seed);
 

@@ -26,6 +26,7 @@ class Transformer : public Model {
     if (settings_.adapter != Adapter::kAbsent) learn.units.push_back(adapter_unit(settings_));
     learn.units.push_back(head_unit(settings_));
     if (settings_.masked > 0) learn.units.push_back(vocabulary_unit(settings_));
+    if (settings_.batch_norm) learn.units.push_back(norm_unit(settings_));
     return {learn};
   }
   std::int64_t training_rows() const override { return settings_.rows; }
@@ -66,6 +67,8 @@ TRAINHOST_MODEL_PLUGIN(Transformer, "transformer", "1.0.0", R"({
      "help": "when the adapter is used: odd steps, or batches with a row of label 0"},
     {"name": "sync", "type": "bool", "default": false,
      "help": "centres the embedding by its mean over all ranks"},
+    {"name": "batch_norm", "type": "bool", "default": false,
+     "help": "the contrastive tasks: pooled rows are normalised by the statistics of all ranks"},
     {"name": "dtype", "type": "string", "default": "fp32", "one_of": ["fp32", "bf16", "fp16"],
      "help": "of the parameters"},
     {"name": "starved_rank", "type": "int", "default": -1, "min": -1,

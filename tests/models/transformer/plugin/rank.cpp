@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <optional>
 #include <vector>
 
 #include "data.h"
@@ -52,7 +53,10 @@ void starve() {
 class TransformerRank : public ModelRank {
  public:
   TransformerRank(const Settings& settings, std::uint64_t seed, int rank, int world)
-      : settings_(settings), seed_(seed), rank_(rank), world_(world) {}
+      : settings_(settings), seed_(seed), rank_(rank), world_(world) {
+    UnitSpec unit;
+    if (settings.batch_norm) norm_.emplace(declare_norm(settings, unit));
+  }
 
   std::unique_ptr<BatchSource> batches(int) override { return make_batches(settings_, seed_); }
 
@@ -94,12 +98,19 @@ class TransformerRank : public ModelRank {
   at::Tensor classify(const Batch& batch, Execution& execution);
   at::Tensor contrastive(const Batch& batch, Execution& execution);
   at::Tensor grad_cache(const Batch& batch, Execution& execution);
+  at::Tensor pairs_loss(const at::Tensor& anchors, const at::Tensor& positives,
+                        std::span<const std::int64_t> rows_of, Execution& execution) const;
+  at::Tensor standardised(const at::Tensor& pooled, std::span<const std::int64_t> rows_of,
+                          Execution& execution) const {
+    return norm_ ? norm_->apply(pooled, rows_of, execution) : pooled;
+  }
   void remember(const at::Tensor& pooled, Execution& execution);
   std::int64_t correct_of(const Tensors& rows, Execution& execution) const;
 
   const Settings settings_;
   const std::uint64_t seed_;
   const int rank_, world_;
+  std::optional<SyncBatchNorm> norm_;
 };
 
 Sequences TransformerRank::sequences(const Batch& batch, bool second, std::int64_t begin,
@@ -118,13 +129,20 @@ at::Tensor TransformerRank::classify(const Batch& batch, Execution& execution) {
          encoder.masked_loss(x, batch.tensors[kPlaces], batch.tensors[kWanted]);
 }
 
+at::Tensor TransformerRank::pairs_loss(const at::Tensor& anchors, const at::Tensor& positives,
+                                       std::span<const std::int64_t> rows_of,
+                                       Execution& execution) const {
+  const at::Tensor first = standardised(anchors, rows_of, execution);
+  return contrastive_sum(first, standardised(positives, rows_of, execution), rows_of, execution);
+}
+
 at::Tensor TransformerRank::contrastive(const Batch& batch, Execution& execution) {
   Encoder encoder(settings_, execution);
   const at::Tensor x = encoder.encode(sequences(batch));
   const at::Tensor anchors = encoder.pool(x, false).values;
   const at::Tensor positives = encoder.pool(encoder.encode(sequences(batch, true)), false).values;
   remember(anchors, execution);
-  return contrastive_sum(anchors, positives, batch.slice.rows_of, execution) +
+  return pairs_loss(anchors, positives, batch.slice.rows_of, execution) +
          encoder.masked_loss(x, batch.tensors[kPlaces], batch.tensors[kWanted]);
 }
 
@@ -151,7 +169,7 @@ at::Tensor TransformerRank::grad_cache(const Batch& batch, Execution& execution)
   const at::Tensor anchors = at::cat(embeddings[0]).requires_grad_(true);
   const at::Tensor positives = at::cat(embeddings[1]).requires_grad_(true);
   remember(anchors, execution);
-  const at::Tensor loss = contrastive_sum(anchors, positives, batch.slice.rows_of, execution);
+  const at::Tensor loss = pairs_loss(anchors, positives, batch.slice.rows_of, execution);
   execution.backward({loss}, {}, false);
   at::Tensor total = loss.detach();
   for (std::int64_t i = 0; i < count; ++i) {
@@ -204,8 +222,10 @@ std::int64_t TransformerRank::correct_of(const Tensors& rows, Execution& executi
   if (classify) return pooled.logits.argmax(1).eq(rows[kLabels]).sum().item<std::int64_t>();
   const Sequences second{rows[kPositives], rows[kLabels], 0, 0, true};
   const Pooled pairs = encoder.pool(encoder.encode(second), false);
+  const at::Tensor anchors = normalised(standardised(pooled.values, {}, execution));
+  const at::Tensor positives = normalised(standardised(pairs.values, {}, execution));
   if (empty) return 0;
-  const at::Tensor scores = at::matmul(normalised(pooled.values), normalised(pairs.values).t());
+  const at::Tensor scores = at::matmul(anchors, positives.t());
   const at::Tensor own =
       at::arange(scores.size(0), at::TensorOptions(at::kLong).device(scores.device()));
   return scores.argmax(1).eq(own).sum().item<std::int64_t>();

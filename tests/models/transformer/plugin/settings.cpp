@@ -51,6 +51,7 @@ Settings Settings::read(const Options& options) {
   s.task = task_of(options.text("task"));
   s.adapter = adapter_of(options.text("adapter"));
   s.sync = options.boolean("sync");
+  s.batch_norm = options.boolean("batch_norm");
   s.dtype = dtype_of(options.text("dtype"));
   s.starved_rank = options.integer("starved_rank");
   if (s.width % s.heads != 0) refuse(options, "width", "a multiple of model.heads");

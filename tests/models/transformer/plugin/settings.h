@@ -29,6 +29,8 @@ struct Settings {
   /// The embedding is centred by its mean over all ranks: a collective deep in the graph, whose
   /// backward comes when the gradients of most units have arrived.
   bool sync;
+  /// The contrastive tasks: pooled rows go through batch normalisation over all ranks.
+  bool batch_norm;
   at::ScalarType dtype;  // of the parameters
   /// From its first step on this rank gets hardly any memory; -1: none.
   std::int64_t starved_rank;
@@ -46,5 +48,6 @@ inline int adapter_unit(const Settings& settings) {
 }
 inline int head_unit(const Settings& settings) { return adapter_unit(settings) + 1; }
 inline int vocabulary_unit(const Settings& settings) { return adapter_unit(settings) + 2; }
+inline int norm_unit(const Settings& settings) { return adapter_unit(settings) + 3; }
 
 }  // namespace transformer

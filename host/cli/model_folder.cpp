@@ -1,0 +1,55 @@
+#include "host/cli/model_folder.h"
+
+#include <filesystem>
+
+#include "host/cli/prepared_run.h"
+#include "host/recipe/recipe.h"
+
+namespace trainhost::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+const plugins::PluginInfo* who_opens(const fs::path& folder, plugins::Catalog& catalog) {
+  for (const std::string& id : catalog.known_ids(plugins::Kind::kModel)) {
+    const plugins::PluginInfo* info = catalog.find(plugins::Kind::kModel, id);
+    std::error_code ignored;
+    if (info != nullptr && !info->folder_file.empty() &&
+        fs::is_regular_file(folder / info->folder_file, ignored)) {
+      return info;
+    }
+  }
+  return nullptr;
+}
+
+std::string lua_text(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\' || c == '\n') out += '\\';
+    out += c;
+  }
+  return out + "\"";
+}
+
+}  // namespace
+
+std::optional<recipe::RunPlan> plan_of_model_folder(const std::string& folder,
+                                                    const std::vector<std::string>& overrides,
+                                                    plugins::Catalog& catalog) {
+  std::error_code ignored;
+  const fs::path path = fs::absolute(folder).lexically_normal();
+  if (fs::exists(path / "plan.json", ignored)) return std::nullopt;
+  const plugins::PluginInfo* model = who_opens(path, catalog);
+  if (model == nullptr) return std::nullopt;
+  // The optimizer and the loop are what every recipe has; nothing is trained.
+  const std::string source = "return { name = \"predict\", model = { " + lua_text(model->id) +
+                             ", " + model->folder_option + " = " + lua_text(path.string()) +
+                             " }, optimizer = { \"adam\", lr = 1 }, "
+                             "train = { epochs = 1, batch = 1 } }";
+  recipe::RunPlan plan =
+      recipe::Recipe::from_source(source, folder, overrides, plugin_lookup(catalog)).base();
+  plan.working_dir = fs::current_path(ignored).string();
+  return plan;
+}
+
+}  // namespace trainhost::cli

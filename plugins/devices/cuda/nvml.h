@@ -1,0 +1,33 @@
+// Nvml: how busy a GPU is, as the driver's management library says (libnvidia-ml.so.1, by dlopen).
+//
+// Purpose: the utilisation in the log. Owner: a session. Threads and ranks: one thread at a time.
+#pragma once
+
+#include <string>
+
+namespace cuda {
+
+class Nvml {
+ public:
+  /// `bus_id`: of the GPU, as cudaDeviceGetPCIBusId writes it: indices differ between the two
+  /// libraries where CUDA_VISIBLE_DEVICES is set.
+  explicit Nvml(const std::string& bus_id);
+  ~Nvml();
+  Nvml(const Nvml&) = delete;
+  Nvml& operator=(const Nvml&) = delete;
+
+  /// The share of the driver's last sample period (some hundred ms) in which a kernel ran, 0 to 1;
+  /// NaN where the driver does not tell.
+  double utilisation() const;
+
+ private:
+  struct Rates {
+    unsigned gpu, memory;  // nvmlUtilization_t, percent
+  };
+  void* library_ = nullptr;
+  void* device_ = nullptr;  // nvmlDevice_t
+  int (*rates_)(void*, Rates*) = nullptr;
+  int (*shutdown_)() = nullptr;
+};
+
+}  // namespace cuda
