@@ -42,7 +42,7 @@ struct TrainedModel {
   std::string run_directory;
   std::string checkpoint;  ///< its folder's name or path
   bool last = false;       ///< the newest checkpoint; neither: the best model
-  /// data.dir=… and devices=…, as for resume.
+  /// data.dir=… and devices=…, as for resume; precision=…: fp32 without.
   std::vector<std::string> overrides;
   std::vector<std::string> plugins;
 };

@@ -67,6 +67,23 @@ void place(recipe::RunPlan& plan, plugins::Catalog& catalog, bool share, bool as
   finish_plan(run, std::move(plan), catalog);
 }
 
+/// Takes precision=… out of the overrides: what a model was trained in is not what it answers in.
+std::string take_precision(std::vector<std::string>& overrides) {
+  const std::string key = "precision=";
+  std::string out = "fp32";
+  for (const std::string& word : overrides) {
+    if (word.starts_with(key)) out = word.substr(key.size());
+  }
+  std::erase_if(overrides, [&](const std::string& word) { return word.starts_with(key); });
+  if (out != "fp32" && out != "bf16" && out != "fp16") {
+    throw Error(Failure::kUser, {.where = "command line",
+                                 .what = "there is no such precision",
+                                 .expected = "fp32, bf16 or fp16",
+                                 .got = out});
+  }
+  return out;
+}
+
 bool names_devices(const std::vector<std::string>& overrides) {
   return std::ranges::any_of(overrides,
                              [](const std::string& word) { return word.starts_with("devices="); });
@@ -90,9 +107,11 @@ recipe::RunPlan TrainedRun::plan_of_run(const TrainedModel& wanted, plugins::Cat
   const telemetry::RunDirectory directory = telemetry::RunDirectory::open(wanted.run_directory);
   run_directory_ = directory.path();
   const std::string checkpoint = checkpoint_name(wanted.checkpoint);
-  const std::vector<std::string> overrides = from_here(wanted.overrides);
+  std::vector<std::string> overrides = from_here(wanted.overrides);
+  const std::string precision = take_precision(overrides);
   recipe::RunPlan plan = apply_resume_overrides(
       recipe::plan_from_json(read_file(directory.plan_file()), directory.plan_file()), overrides);
+  plan.precision = precision;
   choose_model(wanted, checkpoint);
   stand_in_allowed_ = had_stand_in(run_directory_);
   enter(plan.working_dir);

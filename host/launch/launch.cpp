@@ -105,10 +105,13 @@ StartedRank start(const LaunchOptions& options, RankEnvironment environment,
 }
 
 void start_all(const LaunchOptions& options, const Control& control, const Signals& signals,
-               Supervisor& supervisor) {
+               Supervisor& supervisor, Audience& audience) {
   RankEnvironment environment = common_environment(options, control);
   MeetingPoint meeting;
-  if (environment.world > 1) meeting = open_meeting_point();
+  if (environment.world > 1) {
+    meeting = open_meeting_point();
+    audience.detail("the ranks meet at 127.0.0.1:" + std::to_string(meeting.port));
+  }
   environment.master_port = meeting.port;
   for (int rank = 0; rank < environment.world; ++rank) {
     environment.rank = environment.local_rank = environment.control_slot = rank;
@@ -149,7 +152,7 @@ Ending launch(const LaunchOptions& options, Audience& audience) {
   if (options.foreign) {
     start_placed(options, control, signals, supervisor);
   } else {
-    start_all(options, control, signals, supervisor);
+    start_all(options, control, signals, supervisor, audience);
   }
   return supervisor.run();
 }

@@ -347,6 +347,7 @@ void Builder::fill(const Value& checked) {
                 .seed = t.integer("seed"),
                 .eval_every = t.integer("eval_every"),
                 .eval_every_steps = t.integer("eval_every_steps"),
+                .eval_on_start = t.boolean("eval_on_start"),
                 .early_stop = t.integer("early_stop"),
                 .max_steps = t.integer("max_steps"),
                 .log_every = t.integer("log_every"),

@@ -221,6 +221,7 @@ void visit(Visitor& v, Part& p) {
   v.integer("seed", p.seed, 0, kMaxInt);
   v.integer("eval_every", p.eval_every, 0, kMaxInt);
   v.integer("eval_every_steps", p.eval_every_steps, 0, kMaxInt);
+  v.flag("eval_on_start", p.eval_on_start);
   v.integer("early_stop", p.early_stop, 0, kMaxInt);
   v.integer("max_steps", p.max_steps, 0, kMaxInt);
   v.integer("log_every", p.log_every, 1, kMaxInt);

@@ -50,6 +50,8 @@ constexpr const char* kRecipe = R"([
      "help": "epochs; 0: only at the end"},
     {"name": "eval_every_steps", "type": "int", "default": 0, "min": 0, "max": 1000000000000,
      "help": "optimizer steps, besides eval_every; 0: off"},
+    {"name": "eval_on_start", "type": "bool", "default": false,
+     "help": "evaluate before the first step too"},
     {"name": "early_stop", "type": "int", "default": 0, "min": 0, "max": 1000000,
      "help": "evaluations without a better result; 0: off"},
     {"name": "max_steps", "type": "int", "default": 0, "min": 0, "max": 1000000000000,

@@ -256,6 +256,7 @@ Json parse(std::string_view line) {
 }  // namespace
 
 std::string place_of(const Evaluation& evaluation) {
+  if (evaluation.epoch < 0) return "before the first step";
   const std::string epoch = "epoch " + std::to_string(evaluation.epoch + 1);
   if (!evaluation.midway) return "after " + epoch;
   return "at step " + std::to_string(evaluation.global_step) + " in " + epoch;

@@ -108,7 +108,7 @@ struct Evaluation {
   std::vector<Row> rows{};
 };
 
-/// "after epoch 2", "at step 500 in epoch 2".
+/// "after epoch 2", "at step 500 in epoch 2", "before the first step" (epoch -1).
 std::string place_of(const Evaluation& evaluation);
 
 struct Checkpoint {

@@ -200,6 +200,7 @@ void Trainer::run() {
   report_ready();
   warn_of_little_data();
   parts_.host.training_has_begun();
+  if (parts_.plan.train.eval_on_start && global_step() == 0) evaluate();
   training_since_ = reported_at_ = now();
   while (position_.epoch < parts_.plan.train.epochs && !should_stop_now()) run_epoch();
   report_training_time();

@@ -118,6 +118,7 @@ void predict(const UseParts& parts, Execution& execution) {
   const Value checked = checked_options(parts.job, predictor);
   const Options options(checked, "");
   parts.host.doing("predicting");
+  const Autocast precision = execution.autocast();
   if (parts.host.rank() != 0) {
     NoOutput none;
     predictor.predict(parts.rank, execution, options, parts.host, none);

@@ -18,7 +18,8 @@ using json = nlohmann::ordered_json;
 namespace {
 
 constexpr const char* kFixed =
-    "epoch,step,objective,loss,lr,samples_per_s,memory,grad_norm,step_ms,data_wait_ms,epoch_step,"
+    "epoch,step,objective,loss,lr,samples_per_s,memory,utilisation,grad_norm,step_ms,data_wait_ms,"
+    "epoch_step,"
     "split,watched,is_best,seconds";
 
 std::string step_line(int step, const std::string& objective = "cf") {

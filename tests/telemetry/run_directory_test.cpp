@@ -186,3 +186,25 @@ TEST_CASE("a run that goes on writes the steps after its checkpoint once") {
   for (std::string line; std::getline(lines, line);) steps.push_back(json::parse(line)["step"]);
   CHECK(steps == std::vector<int>{1, 2, 3, 4, 5});
 }
+
+TEST_CASE(
+    "rows of evaluations go to CSV files of their own, and go with the steps after a checkpoint") {
+  const Scratch scratch;
+  RunDirectory directory = RunDirectory::create_at(scratch / "run");
+  const auto evaluated = [&](int step, const std::string& file) {
+    Evaluation evaluation;
+    evaluation.rows.push_back({file, "epoch,steps,spearman", "1," + std::to_string(step) + ",0.5"});
+    directory.add_evaluation(evaluation);
+  };
+  evaluated(3, "sts.csv");
+  evaluated(6, "sts.csv");
+  CHECK(read(scratch / "run/eval/sts.csv") == "epoch,steps,spearman\n1,3,0.5\n1,6,0.5\n");
+  directory.forget_metrics_after(4);
+  CHECK(read(scratch / "run/eval/sts.csv") == "epoch,steps,spearman\n1,3,0.5\n");
+  CHECK(directory.take_warning().empty());
+  for (const char* name : {"../plan.json", "", ".hidden", "a/b"}) {
+    evaluated(7, name);
+    CHECK_THAT(directory.take_warning(), Catch::Contains("no usable name"));
+  }
+  CHECK_FALSE(std::filesystem::exists(scratch / "run/plan.json"));
+}

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <bit>
 #include <charconv>
+#include <chrono>
+#include <cstdio>
 
 #include "sbert/line_reader.h"
 #include "sbert/model.h"
@@ -44,6 +46,12 @@ std::string file_of(const Options& options, const char* key) {
 void append_number(std::string& out, float number) {
   char text[32];
   out.append(text, std::to_chars(text, text + sizeof(text), number).ptr);
+}
+
+std::string one_digit(double number) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f", number);
+  return text;
 }
 
 /// The lines of a file, some thousand at a time.
@@ -172,6 +180,7 @@ void SbertPredictor::write_embeddings(const Question& question, const Embedder& 
   output.write(npy_header(total, shared_->directory.dimension()));
   Lines lines(question.input);
   std::int64_t done = 0;
+  const auto begin = std::chrono::steady_clock::now();
   while (lines.next()) {
     const bert::Tokens tokens =
         tokens_of({lines.lines.begin(), lines.lines.end()}, question.prompt, host);
@@ -181,6 +190,10 @@ void SbertPredictor::write_embeddings(const Question& question, const Embedder& 
     done += tokens.size();
     output.write({static_cast<const char*>(rows.const_data_ptr()), rows.nbytes()});
   }
+  const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
+  host.log(Host::Level::kInfo, std::to_string(done) + " texts in " + one_digit(passed.count()) +
+                                   " s, " + one_digit(static_cast<double>(done) / passed.count()) +
+                                   " texts/s");
 }
 
 void SbertPredictor::write_similarities(const Question& question, const Embedder& embedder,
