@@ -2,6 +2,7 @@
 
 #include <ATen/ops/empty.h>
 
+#include <cmath>
 #include <filesystem>
 
 #include "trainhost/error.h"
@@ -28,18 +29,22 @@ bool is_norm_weight(const Parameter& parameter) {
   return parameter.name.find("LayerNorm.weight") != std::string::npos;
 }
 
-/// Element i is draw i of row i / columns.
+/// Rows of pairs (Box and Muller 1958), each row from its own counter.
 Initializer normal(const Parameter& parameter, double deviation, std::uint64_t seed) {
   return [=](at::Tensor& out) {
     const Random random(seed, "bert.init." + parameter.unit + "/" + parameter.name);
     const at::Tensor values = at::empty(parameter.shape, at::TensorOptions(at::kFloat));
     const std::int64_t rows = parameter.shape[0], columns = parameter.shape[1];
     float* value = values.mutable_data_ptr<float>();
+    const auto scale = static_cast<float>(deviation);
 #pragma omp parallel for
     for (std::int64_t row = 0; row < rows; ++row) {
       auto cursor = random.at(0, 0, static_cast<std::uint64_t>(row));
-      for (std::int64_t c = 0; c < columns; ++c) {
-        value[row * columns + c] = static_cast<float>(deviation * cursor.normal());
+      for (std::int64_t c = 0; c < columns; c += 2) {
+        const float radius = scale * std::sqrt(-2 * std::log(1 - cursor.uniform()));
+        const float angle = 6.2831853F * cursor.uniform();
+        value[row * columns + c] = radius * std::cos(angle);
+        if (c + 1 < columns) value[row * columns + c + 1] = radius * std::sin(angle);
       }
     }
     out.copy_(values);

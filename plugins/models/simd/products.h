@@ -24,7 +24,7 @@ SIMD_INLINE void gemm_tile(std::ptrdiff_t depth, Strided a, const float* b, std:
     typename Isa::F row[kVectors];
     SIMD_UNROLL for (int v = 0; v < kVectors; ++v) row[v] = load<Isa>(b + k * ldb + v * kLanes);
     SIMD_UNROLL for (int m = 0; m < kRows; ++m) {
-      const typename Isa::F factor = splat<Isa>(a.data[m * a.row + k * a.column]);
+      const float factor = a.data[m * a.row + k * a.column];
       SIMD_UNROLL for (int v = 0; v < kVectors; ++v) sums[m][v] += factor * row[v];
     }
   }

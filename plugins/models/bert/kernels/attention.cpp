@@ -65,6 +65,20 @@ SIMD_INLINE const T* part_of(const Attention& attention, const T* qkv, const Hea
          head.index * attention.head_size;
 }
 
+/// Asks for the rows of a head ahead of their use: they lie far apart, a line or two of each token.
+template <class T>
+SIMD_INLINE void prefetch(const Attention& attention, const T* qkv, std::ptrdiff_t item) {
+  constexpr std::ptrdiff_t kLine = 64 / sizeof(T), kMost = 64;
+  if (item >= attention.sequences->size() * attention.heads) return;
+  const Head head = Head::of(attention, item);
+  for (std::ptrdiff_t token = 0; token < std::min(head.length, kMost); ++token) {
+    for (const Part part : {kQuery, kKey, kValue}) {
+      const T* row = part_of(attention, qkv, head, part, token);
+      for (std::ptrdiff_t c = 0; c < attention.head_size; c += kLine) __builtin_prefetch(row + c);
+    }
+  }
+}
+
 /// Query, key or value as rows with its bias, scaled: [L, deep].
 template <class Isa, class T>
 SIMD_INLINE void load_part(const Attention& attention, const T* qkv, const Head& head, Part part,
@@ -155,6 +169,7 @@ struct Forward {
   template <class Isa, class T>
   SIMD_INLINE void run(const Attention* attention, const T* qkv, T* context, float* kept_rows,
                        std::ptrdiff_t item, HeadMemory* memory) {
+    prefetch(*attention, qkv, item + 1);
     const Head head = Head::of(*attention, item);
     const std::ptrdiff_t size = attention->head_size;
     const float scale = 1.0F / std::sqrt(static_cast<float>(size));
@@ -257,6 +272,7 @@ struct Backward {
   template <class Isa, class T>
   SIMD_INLINE void run(const BackwardPass<T>* pass, std::ptrdiff_t item, HeadMemory* memory) {
     const Attention& attention = pass->attention;
+    prefetch(attention, pass->qkv, item + 1);
     const Head head = Head::of(attention, item);
     const std::ptrdiff_t size = attention.head_size, deep = head.deep, wide = head.wide;
     const float scale = 1.0F / std::sqrt(static_cast<float>(size));
