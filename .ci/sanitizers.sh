@@ -78,13 +78,17 @@ check_tsan() {
   local strategy program
   export_sanitizer_options
   build_preset tsan trainhost trainhost_rank cpu cpu_probe cuda_probe xpu_probe ddp dp single zero1 zero2 \
-    zero3 tiny cpu_threads cpu_units telemetry_test train_unit
+    zero3 tiny bert_text_test cpu_threads cpu_units sbert_data_test telemetry_test train_unit
   for program in cpu_threads telemetry_test train_unit; do
     timeout 300 "build/tsan/bin/$program" || fail "$EXIT_FAILED" "$program failed under tsan" \
       "fix:      again: .ci/run tsan"
   done
   timeout 300 build/tsan/bin/cpu_units "jobs*,an error belongs*,a closed queue*" ||
     fail "$EXIT_FAILED" "cpu_units failed under tsan" "fix:      again: .ci/run tsan"
+  for program in bert_text_test sbert_data_test; do
+    timeout 300 "build/tsan/bin/$program" "many texts*,an error in a thread*,threads that ask*" ||
+      fail "$EXIT_FAILED" "$program failed under tsan" "fix:      again: .ci/run tsan"
+  done
   with_work_folder
   for strategy in dp ddp; do
     real_run tsan tiny.lua "strategy=$strategy" train.workers=2 --run-dir "$strategy"

@@ -118,7 +118,6 @@ void predict(const UseParts& parts, Execution& execution) {
   const Value checked = checked_options(parts.job, predictor);
   const Options options(checked, "");
   parts.host.doing("predicting");
-  const Autocast precision = execution.autocast();
   if (parts.host.rank() != 0) {
     NoOutput none;
     predictor.predict(parts.rank, execution, options, parts.host, none);
@@ -252,6 +251,7 @@ void use_model(const UseParts& parts) {
   execution.begin_inference();
   c10::NoGradGuard no_grad;
   if (parts.job.kind == Job::Kind::kPredict) {
+    const Autocast precision = execution.autocast();
     predict(parts, execution);
   } else {
     export_model(parts, execution);

@@ -76,12 +76,13 @@ struct RankOfTest {
 /// Runs `body` on every rank at once, in a training micro-batch; what each threw, or "". `body`
 /// uses no assertions of Catch's, which belong to one thread.
 inline std::vector<std::string> on_ranks(int world, const ModelSpec& model,
-                                         const std::function<void(const RankOfTest&)>& body) {
+                                         const std::function<void(const RankOfTest&)>& body,
+                                         const train::Economies& economies = {}) {
   constexpr std::uint64_t kSeed = 7;
   Threads threads(world);
   return threads.run([&](Communicator& communicator) {
     WholeSession session(model);
-    train::RankExecution execution(session, communicator, at::kCPU, kSeed);
+    train::RankExecution execution(session, communicator, at::kCPU, kSeed, economies);
     execution.begin_micro_batch(true);
     body({execution, session, static_cast<std::size_t>(communicator.rank())});
   });

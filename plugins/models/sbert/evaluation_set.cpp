@@ -148,8 +148,11 @@ EvaluationSettings EvaluationSettings::read(const Options& options) {
 EvaluationSet load_evaluation(const EvaluationSettings& settings, const bert::Tokenizer& tokenizer,
                               std::int32_t max_length, Host& host) {
   if (settings.kind != EvaluationKind::kRetrieval) {
+    const ReadingHooks hooks{
+        {}, [&](const std::string& text) { host.log(Host::Level::kWarning, text); }};
     return {settings,
-            load_set(settings.set, tokenizer, max_length, host.threads(), host.cache_directory()),
+            load_set(settings.set, tokenizer, max_length, host.threads(), host.cache_directory(),
+                     hooks),
             TrainingSet(1, {}, {}),
             {}};
   }

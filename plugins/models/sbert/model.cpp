@@ -155,10 +155,6 @@ std::vector<OrderedSet> SbertModel::training_sets() {
     out.push_back(
         {load_set(set, *shared.tokenizer, longest, host_.threads(), host_.cache_directory(), hooks),
          set.order, set.weight, set.epochs});
-    if (out.back().set.bad_lines() > 0) {
-      host_.log(Host::Level::kWarning, set.name + ": " + grouped(out.back().set.bad_lines()) +
-                                           " lines are no records and were left out");
-    }
   }
   return out;
 }

@@ -138,6 +138,33 @@ TEST_CASE("softmax_nli equals the reference's, its classifier's gradients too") 
   }
 }
 
+TEST_CASE("under mixed precision losses are computed in fp32 all the same") {
+  const trainhost::train::Economies mixed{.autocast = at::kBFloat16};
+  const trainhost::ModelSpec model{.units = {classifier_unit(reference()["dim"], 3, 5)}};
+  std::vector<Case> all = cases();
+  all.push_back({"softmax_nli", 2, {.kind = LossKind::kSoftmax}});
+  for (const Case& each : all) {
+    INFO(each.name);
+    const auto loss = make_loss(each.settings, 0);
+    const at::Tensor labels = each.name == "softmax_nli"
+                                  ? tensor_of(reference()["classes"], {reference()["rows"]})
+                                  : tensor_of(reference()["scores"], {reference()["rows"]});
+    double values[2] = {0, 1};
+    for (const bool is_mixed : {false, true}) {
+      const auto errors = trainhost::testing::on_ranks(
+          1, model,
+          [&](const trainhost::testing::RankOfTest& at) {
+            const auto precision = at.execution.autocast();
+            const Columns columns{columns_of(each.columns, at::kFloat), labels, {labels.size(0)}};
+            values[is_mixed] = loss->of(columns, at.execution).sum.item().toDouble();
+          },
+          is_mixed ? mixed : trainhost::train::Economies{});
+      REQUIRE(errors[0].empty());
+    }
+    CHECK(values[0] == values[1]);
+  }
+}
+
 TEST_CASE("mnrl without gathering has each rank's own negatives") {
   const LossSettings own{.gather_negatives = false};
   const Tensors columns{random({9, 4}, 1), random({9, 4}, 2), random({9, 4}, 3)};

@@ -141,7 +141,7 @@ TEST_CASE("files of texts train, and mistakes in them are told by file and line"
   CHECK(line.code == 2);
   CHECK_THAT(line.output, Contains("pairs.tsv:21") && Contains("'high'"));
   const std::string counted = bench.done(bench.run("count", {set(good + R"(,bad_lines="count")")}));
-  CHECK_THAT(counted, Contains("1 lines are no records"));
+  CHECK_THAT(counted, Contains("1 bad lines are left out"));
   const Ended nothing =
       bench.run("nothing", {"data.train={{file=\"none.tsv\",texts={\"1\",\"2\"}}}", loss("mnrl")});
   CHECK(nothing.code == 2);
