@@ -393,8 +393,9 @@ void Trainer::evaluate() {
     if (!std::isnan(metric.baseline)) position_.baseline_metrics[metric.name] = metric.baseline;
     if (metric.name == evaluation.watched) watched = metric.value;
   }
+  // Without a metric the newest model counts as the best.
   const bool better =
-      !position_.has_best ||
+      !position_.has_best || evaluation.metrics.empty() ||
       (evaluation.higher_is_better ? watched > position_.best : watched < position_.best);
   if (better) {
     position_.has_best = true;
@@ -406,7 +407,7 @@ void Trainer::evaluate() {
   } else {
     ++position_.evaluations_without_better;
   }
-  if (parts_.host.rank() == 0) {
+  if (parts_.host.rank() == 0 && !evaluation.metrics.empty()) {
     telemetry::Evaluation event;
     event.epoch = position_.epoch - (midway ? 0 : 1);
     event.midway = midway;

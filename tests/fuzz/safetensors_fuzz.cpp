@@ -1,4 +1,4 @@
-// A file of tensors from anywhere: host/checkpoint/safetensors.h.
+// A file of tensors from anywhere: trainhost/safetensors.h.
 #include "fuzz.h"
 #include "trainhost/safetensors.h"
 

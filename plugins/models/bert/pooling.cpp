@@ -7,7 +7,6 @@
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/segment_reduce.h>
 
-#include <array>
 #include <cmath>
 
 #include "bert/autograd.h"
@@ -18,14 +17,6 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-constexpr std::array<std::pair<Pooling, const char*>, 6> kNames{
-    {{Pooling::kCls, "cls"},
-     {Pooling::kMax, "max"},
-     {Pooling::kMean, "mean"},
-     {Pooling::kMeanSqrtLen, "mean_sqrt_len_tokens"},
-     {Pooling::kWeightedMean, "weightedmean"},
-     {Pooling::kLast, "lasttoken"}}};
 
 /// The weight of token t (from 0) of a sequence of `length`; not for kMax.
 float weight_of(Pooling pooling, std::int64_t t, std::int64_t length) {
@@ -109,24 +100,6 @@ at::Tensor composed(const at::Tensor& hidden, const Packed& packed, Pooling pool
 }
 
 }  // namespace
-
-Pooling pooling_of(const std::string& name, const std::string& where) {
-  std::string choices;
-  for (const auto& [pooling, known] : kNames) {
-    if (name == known) return pooling;
-    choices += (choices.empty() ? "" : ", ") + std::string(known);
-  }
-  throw trainhost::Error(
-      trainhost::Failure::kUser,
-      {.where = where, .what = "no such pooling", .expected = choices, .got = name, .fix = {}});
-}
-
-std::string name_of(Pooling pooling) {
-  for (const auto& [known, name] : kNames) {
-    if (known == pooling) return name;
-  }
-  return {};
-}
 
 at::Tensor pool(const at::Tensor& hidden, const Packed& packed, Pooling pooling, bool normalise) {
   at::Tensor out;

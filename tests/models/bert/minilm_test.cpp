@@ -3,7 +3,7 @@
 #include <cstdlib>
 
 #include "bert/pooling.h"
-#include "support.h"
+#include "encoder_support.h"
 #include "trainhost/safetensors.h"
 
 namespace {
