@@ -82,8 +82,8 @@ struct Step {
   double step_ms = kNone;
   double data_wait_ms = kNone;  ///< part of step_ms that waited for the loader
   double memory_mb = kNone;     ///< of rank 0, now
-  double utilisation = kNone;   ///< of rank 0's device since the last one logged, 0 to 1
   bool logged = true;           ///< false: moves the live line only, stays out of metrics.jsonl
+  double utilisation = kNone;   ///< of rank 0's device since the last one logged, 0 to 1
 };
 
 struct Evaluation {
