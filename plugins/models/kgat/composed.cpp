@@ -95,7 +95,7 @@ at::Tensor kept(const Dropout& dropout, const Level& level, std::int64_t columns
     const auto node_of = [&](std::ptrdiff_t i) {
       return level.node(static_cast<std::int32_t>(begin + i));
     };
-    simd::dropout_numbers(dropout, node_of, end - begin, columns, numbers.data());
+    simd::dropout_numbers<simd::Baseline>(dropout, node_of, end - begin, columns, numbers.data());
     for (std::int64_t row = begin; row < end; ++row) {
       const std::uint16_t* from = numbers.data() + (row - begin) * width;
       for (std::int64_t c = 0; c < columns; ++c) {

@@ -121,11 +121,12 @@ SIMD_INLINE void product(std::ptrdiff_t rows, std::ptrdiff_t columns, std::ptrdi
   gemm<Isa>(rows, columns, depth, a, b, columns, c, columns);
 }
 
+template <class Isa>
 SIMD_INLINE void weight_numbers(const Attention& attention, const Head& head, std::ptrdiff_t begin,
                                 std::ptrdiff_t rows, std::uint16_t* numbers) {
   const std::uint64_t* keys = attention.keys + head.first + begin;
   const std::uint32_t draw = static_cast<std::uint32_t>(head.index) * kBlocksOfHead;
-  random_numbers(
+  random_numbers<Isa>(
       attention.mask.random, attention.mask.step, attention.mask.site,
       [=](std::ptrdiff_t row) {
         return NumberRow{keys[row], draw};
@@ -185,7 +186,7 @@ struct Forward {
       product<Isa>(rows, head.wide, size, {memory->query.data() + begin * head.deep, head.deep, 1},
                    memory->turned_key.data(), scores);
       if (attention->mask.any()) {
-        weight_numbers(*attention, head, begin, rows, memory->numbers.data());
+        weight_numbers<Isa>(*attention, head, begin, rows, memory->numbers.data());
       }
       float inverse[kQueries];
       for (std::ptrdiff_t r = 0; r < rows; ++r) {
@@ -229,7 +230,7 @@ struct Backward {
                         std::ptrdiff_t rows, HeadMemory& memory) {
     const Attention& attention = pass.attention;
     const bool drops = attention.mask.any();
-    if (drops) weight_numbers(attention, head, begin, rows, memory.numbers.data());
+    if (drops) weight_numbers<Isa>(attention, head, begin, rows, memory.numbers.data());
     for (std::ptrdiff_t r = 0; r < rows; ++r) {
       const float* kept_row =
           pass.rows + ((head.first + begin + r) * attention.heads + head.index) * 2;

@@ -23,7 +23,7 @@ template <class Isa>
 SIMD_INLINE void drop(const RowMask& mask, std::ptrdiff_t row, std::ptrdiff_t columns, float* x,
                       std::uint16_t* numbers) {
   if (!mask.mask.any()) return;
-  mask_numbers(mask, row, columns, numbers);
+  mask_numbers<Isa>(mask, row, columns, numbers);
   for (std::ptrdiff_t c = 0; c < columns; c += Isa::kLanes) {
     store<Isa>(x + c, load<Isa>(x + c) * kept<Isa>(numbers + c, mask.mask));
   }

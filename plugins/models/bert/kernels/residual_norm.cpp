@@ -35,7 +35,7 @@ struct ForwardBlock {
     load_row<Isa>(pass.sum + at, columns, x);
     load_row<Isa>(pass.residual + at, columns, residual);
     const bool drops = pass.mask.mask.any();
-    if (drops) mask_numbers(pass.mask, row, columns, memory.numbers.data());
+    if (drops) mask_numbers<Isa>(pass.mask, row, columns, memory.numbers.data());
     for (std::ptrdiff_t c = 0; c < columns; c += Isa::kLanes) {
       auto value = load<Isa>(x + c) + load<Isa>(pass.bias.data() + c);
       if (drops) value *= kept<Isa>(memory.numbers.data() + c, pass.mask.mask);
@@ -89,7 +89,7 @@ struct BackwardBlock {
                                 pass.weight.data(), gradient, d_weight, d_norm_bias);
     store_row<Isa>(gradient, columns, pass.d_sum + at);
     if (pass.d_product != nullptr) {
-      mask_numbers(pass.mask, row, columns, memory.numbers.data());
+      mask_numbers<Isa>(pass.mask, row, columns, memory.numbers.data());
       for (std::ptrdiff_t c = 0; c < columns; c += Isa::kLanes) {
         const auto factor = kept<Isa>(memory.numbers.data() + c, pass.mask.mask);
         store<Isa>(gradient + c, load<Isa>(gradient + c) * factor);

@@ -10,10 +10,11 @@
 namespace bert::kernels {
 
 /// The 16-bit numbers of one row: [padded(columns)].
+template <class Isa>
 SIMD_INLINE void mask_numbers(const RowMask& mask, std::ptrdiff_t row, std::ptrdiff_t columns,
                               std::uint16_t* numbers) {
   const std::uint64_t key = mask.keys[row];
-  random_numbers(
+  random_numbers<Isa>(
       mask.mask.random, mask.mask.step, mask.mask.site,
       [key](std::ptrdiff_t) {
         return NumberRow{key, 0};

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <vector>
 
-#include "kernels/simd.h"
 #include "kernels/layer_block.h"
+#include "kernels/simd.h"
 
 namespace kgat {
 namespace {

@@ -31,10 +31,10 @@ struct Dropout {
 namespace simd {
 
 /// The 16-bit numbers of `rows` nodes: numbers[i * padded(columns) + c].
-template <class NodeOf>
+template <class Isa, class NodeOf>
 KGAT_INLINE void dropout_numbers(const Dropout& dropout, NodeOf node_of, std::ptrdiff_t rows,
                                  std::ptrdiff_t columns, std::uint16_t* numbers) {
-  random_numbers(
+  random_numbers<Isa>(
       dropout.random, dropout.step, dropout.layer,
       [&](std::ptrdiff_t i) {
         return NumberRow{static_cast<std::uint64_t>(node_of(i)), 0};

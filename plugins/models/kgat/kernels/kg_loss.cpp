@@ -2,9 +2,9 @@
 #include <cmath>
 #include <numeric>
 
-#include "kernels/simd.h"
 #include "kernels/layer_block.h"
 #include "kernels/losses.h"
+#include "kernels/simd.h"
 
 namespace kgat {
 namespace {

@@ -89,7 +89,7 @@ struct ForwardChunk {
       }
       if (pass->dropout.threshold > 0) {
         const Level* level = pass->place.out;
-        dropout_numbers(
+        dropout_numbers<Isa>(
             pass->dropout,
             [level, begin](std::ptrdiff_t i) {
               return level->node(begin + static_cast<std::int32_t>(i));
