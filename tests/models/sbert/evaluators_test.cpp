@@ -45,7 +45,7 @@ std::vector<std::string> split(const std::string& text, char by) {
 }
 
 void check_csv(const json& expected, const CsvLine& csv) {
-  CHECK(csv.file == expected["csv_file"]);
+  CHECK(csv.file == expected["csv_file"].get<std::string>());
   const std::string text = expected["csv"];
   const std::string got = csv.header() + csv.row(1.5, 30) + csv.row(-1, -1);
   const auto expected_lines = split(text, '\n'), lines = split(got, '\n');
@@ -71,7 +71,7 @@ void check_result(const json& expected, const EvaluatorResult& got) {
     INFO(name);
     CHECK(got.metric(name) == Approx(value.get<double>()).margin(kTolerance).epsilon(kTolerance));
   }
-  CHECK(got.primary == expected["primary"]);
+  CHECK(got.primary == expected["primary"].get<std::string>());
   check_csv(expected, got.csv);
 }
 
