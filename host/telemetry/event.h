@@ -94,7 +94,6 @@ struct Evaluation {
   };
   std::int64_t epoch = 0;
   std::int64_t global_step = 0;
-  bool midway = false;  ///< within that epoch, not at its end
   std::string split{};  ///< "validation", "test"; may be empty
   std::vector<Metric> metrics{};
   std::string watched{};  ///< the metric that early stopping looks at; may be empty
@@ -106,6 +105,7 @@ struct Evaluation {
     std::string file{}, header{}, line{};  ///< of a CSV file in eval/
   };
   std::vector<Row> rows{};
+  bool midway = false;  ///< within that epoch, not at its end
 };
 
 /// "after epoch 2", "at step 500 in epoch 2", "before the first step" (epoch -1).
