@@ -113,6 +113,28 @@ TEST_CASE("fused units in bf16 equal composed ones in fp32 to bf16's precision")
   }
 }
 
+TEST_CASE("rows that fill a bf16 matrix up change nothing") {
+  // 20 tokens are filled up to 32, 32 are not: the first sequence comes out the same.
+  const Config config = small(32, 2, 48);
+  const Setting setting{.type = at::kBFloat16};
+  const at::Tensor filled = run(config, random_sequences(config, {20}), setting).hidden;
+  const at::Tensor full = run(config, random_sequences(config, {20, 12}), setting).hidden;
+  CHECK(filled.sizes() == at::IntArrayRef({20, 32}));
+  CHECK(difference(filled, full.narrow(0, 0, 20)) < 1e-2);
+}
+
+TEST_CASE("no sequences give no hidden states and gradients of zeros") {
+  const auto type = GENERATE(at::kFloat, at::kBFloat16);
+  const Config config = small(32, 2, 48);
+  const Result result = run(config, random_sequences(config, {}), {.type = type});
+  CHECK(result.hidden.sizes() == at::IntArrayRef({0, 32}));
+  REQUIRE(result.gradients.size() == 5 + 2 * kLayerParameters);
+  for (const auto& [name, gradient] : result.gradients) {
+    INFO(name);
+    CHECK(gradient.eq(0).all().item<bool>());
+  }
+}
+
 TEST_CASE("fp16 autocast on a CPU takes the composed units") {
   const Config config = small(32, 4, 64);
   const Packed packed = random_sequences(config, {5, 9});
