@@ -3,8 +3,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "trainhost/files.h"
 #include "trainhost/error.h"
+#include "trainhost/files.h"
 
 namespace trainhost::checkpoint {
 namespace {

@@ -6,11 +6,11 @@
 #include <memory>
 #include <utility>
 
-#include "trainhost/files.h"
 #include "host/checkpoint/run_checkpoints.h"
-#include "trainhost/safetensors.h"
 #include "trainhost/error.h"
+#include "trainhost/files.h"
 #include "trainhost/flat_layout.h"
+#include "trainhost/safetensors.h"
 
 namespace trainhost::checkpoint {
 namespace {

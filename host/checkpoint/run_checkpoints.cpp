@@ -8,8 +8,8 @@
 #include <system_error>
 
 #include "host/checkpoint/best_folder.h"
-#include "trainhost/files.h"
 #include "trainhost/error.h"
+#include "trainhost/files.h"
 
 namespace trainhost::checkpoint {
 namespace {

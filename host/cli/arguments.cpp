@@ -234,7 +234,8 @@ void sort_words(const std::vector<std::string>& words, TrainedModel& model,
   check_overrides(words);
   for (const std::string& word : words) {
     const std::string key = word.substr(0, word.find('='));
-    const bool places = key == "devices" || key == "precision" || key.starts_with("data.") || key.starts_with("model.");
+    const bool places = key == "devices" || key == "precision" || key.starts_with("data.") ||
+                        key.starts_with("model.");
     if (places || options == nullptr) {
       model.overrides.push_back(word);
     } else {
@@ -260,8 +261,9 @@ Arguments parse_predict(const std::vector<std::string>& words) {
       "  trainhost predict runs/books --users 1,2,3 -k 20 --output top.csv\n"
       "  trainhost predict runs/books --users @ids.txt --output - data.dir=/data/books");
   add_trained_model(app, out.model);
-  app.add_option("key=value", given,
-                 "What the model is asked (k=20 is the same as -k 20); data.dir, devices, precision")
+  app.add_option(
+         "key=value", given,
+         "What the model is asked (k=20 is the same as -k 20); data.dir, devices, precision")
       ->type_name("");
   app.add_option("--output", out.output, "Write to this file; - is stdout")
       ->required()

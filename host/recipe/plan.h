@@ -54,7 +54,7 @@ struct TrainPlan {
   std::int64_t seed = 42;
   std::int64_t eval_every = 1;              ///< epochs; 0: only at the end
   std::int64_t eval_every_steps = 0;        ///< optimizer steps, besides; 0: off
-  bool eval_on_start = false;         ///< before the first step, as something to compare with
+  bool eval_on_start = false;               ///< before the first step, as something to compare with
   std::int64_t early_stop = 0;              ///< evaluations without a better result; 0: off
   std::int64_t max_steps = 0;               ///< optimizer steps in all; 0: off
   std::int64_t log_every = 10;              ///< optimizer steps

@@ -2,8 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "trainhost/files.h"
 #include "trainhost/error.h"
+#include "trainhost/files.h"
 
 namespace trainhost::train {
 namespace {

@@ -6,8 +6,8 @@
 #include <filesystem>
 
 #include "host/checkpoint/checkpoint.h"
-#include "trainhost/safetensors.h"
 #include "trainhost/error.h"
+#include "trainhost/safetensors.h"
 
 namespace trainhost::train {
 namespace {

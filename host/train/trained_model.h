@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "trainhost/safetensors.h"
 #include "host/recipe/plan.h"
+#include "trainhost/safetensors.h"
 #include "trainhost/strategy.h"
 
 namespace trainhost::train {

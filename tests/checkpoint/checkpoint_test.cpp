@@ -11,10 +11,10 @@
 #include <mutex>
 #include <thread>
 
-#include "trainhost/files.h"
 #include "host/checkpoint/run_checkpoints.h"
 #include "support.h"
 #include "trainhost/error.h"
+#include "trainhost/files.h"
 
 namespace {
 

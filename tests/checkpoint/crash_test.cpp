@@ -14,9 +14,9 @@
 #include <set>
 
 #include "host/checkpoint/best_folder.h"
-#include "trainhost/files.h"
 #include "host/checkpoint/run_checkpoints.h"
 #include "support.h"
+#include "trainhost/files.h"
 
 namespace {
 

@@ -13,8 +13,8 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "trainhost/safetensors.h"
 #include "support.h"
+#include "trainhost/safetensors.h"
 
 namespace {
 

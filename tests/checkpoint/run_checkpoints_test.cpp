@@ -6,9 +6,9 @@
 #include <set>
 
 #include "host/checkpoint/best_folder.h"
-#include "trainhost/files.h"
 #include "support.h"
 #include "trainhost/error.h"
+#include "trainhost/files.h"
 
 namespace {
 

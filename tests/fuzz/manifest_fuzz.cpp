@@ -1,8 +1,8 @@
 // manifest.json of a checkpoint: host/checkpoint/manifest.h. A text without the seal of a manifest
 // gets the right one, for no fuzzer finds a CRC-32.
 #include "fuzz.h"
-#include "trainhost/crc32.h"
 #include "host/checkpoint/manifest.h"
+#include "trainhost/crc32.h"
 
 namespace {
 
@@ -10,8 +10,7 @@ constexpr std::string_view kSeal = ",\n \"crc32\": ";
 
 std::string sealed(std::string_view body) {
   if (body.rfind(kSeal) != std::string_view::npos) return std::string(body);
-  const auto crc =
-      trainhost::crc32_of(body.data(), static_cast<std::int64_t>(body.size()));
+  const auto crc = trainhost::crc32_of(body.data(), static_cast<std::int64_t>(body.size()));
   return std::string(body).append(kSeal).append(std::to_string(crc)).append("\n}\n");
 }
 

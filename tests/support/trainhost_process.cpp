@@ -12,8 +12,8 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
-#include "trainhost/files.h"
 #include "host/checkpoint/manifest.h"
+#include "trainhost/files.h"
 #include "trainhost/safetensors.h"
 
 namespace trainhost::testing {
@@ -110,8 +110,8 @@ std::map<std::string, std::string> checkpoint_bytes(const std::string& run_direc
   }
   REQUIRE(step >= 0);
   const std::string file = (newest / "manifest.json").string();
-  const auto manifest = checkpoint::manifest_from_json(
-      read_text_file(file, checkpoint::kMaxManifest), file);
+  const auto manifest =
+      checkpoint::manifest_from_json(read_text_file(file, checkpoint::kMaxManifest), file);
   std::map<std::string, std::string> out;
   for (const checkpoint::Piece& piece : manifest.pieces) {
     const SafetensorsReader reader((newest / piece.file).string());

@@ -2,8 +2,8 @@
 //
 // Its name and its content tell what it was made from: content of the data file, tokenizer,
 // lengths, columns and the version of this code. Layout, little-endian: ids i32, padding to 8
-// bytes, offsets i64, labels f32, the key as text, then the counts, the CRC-32 of all before it, and
-// a magic word.
+// bytes, offsets i64, labels f32, the key as text, then the counts, the CRC-32 of all before it,
+// and a magic word.
 #pragma once
 
 #include <optional>
