@@ -87,7 +87,7 @@ case_the_program_is_current_after_a_test_run() {
 
 case_help_of_both() {
   run 0 scripts/test --help
-  starts "usage: scripts/test [ctest arguments]"
+  starts "usage: scripts/test [--peers] [ctest arguments]"
   run 0 .ci/run --help
   starts "usage: .ci/run [PHASE...]"
   not_called cmake

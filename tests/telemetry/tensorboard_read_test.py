@@ -37,6 +37,7 @@ STEP_TAGS = {
     "grad_norm": "grad_norm/{objective}",
     "samples_per_s": "samples_per_s/{objective}",
     "memory": "memory_mb",
+    "utilisation": "utilisation",
 }
 
 
