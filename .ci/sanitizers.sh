@@ -6,7 +6,7 @@
 # need (the check of a virtual call refers to the class); one that loads libstdc++ into name spaces
 # of their own, whose memory for exceptions is never given back; and what counts or limits memory, of
 # which the sanitizers take their own share.
-readonly ASAN_LEFT_OUT='^scripts: |^third party|^gpu_check|^checkpoint_kill|many chunks|^transformer_run|^prove_run|^kgat_run|^claims_run|in private memory|without memory for the next unit|check_loaded tells the truth|cuda probe compares the driver with the LibTorch'
+readonly ASAN_LEFT_OUT='^scripts: |^third party|^gpu_check|^checkpoint_kill|many chunks|^transformer_run|^prove_run|^kgat_run|^claims_run|^sbert_run:every |in private memory|without memory for the next unit|check_loaded tells the truth|cuda probe compares the driver with the LibTorch'
 
 export_sanitizer_options() {
   # Tests look at how a rank dies: its SIGSEGV stays one.
