@@ -277,7 +277,8 @@ bool Trainer::run_objective(int objective) {
   while (position_.step < steps) {
     if (should_stop_now()) return false;
     run_step(objective, position_.step, steps);
-    if (position_.step < steps) do_what_is_due();
+    const bool ends_epoch = position_.step == steps && objective + 1 == std::ssize(objectives_);
+    if (!ends_epoch) do_what_is_due();
   }
   return true;
 }

@@ -75,6 +75,29 @@ TEST_CASE("KGAT resumed in the middle of an epoch ends in the same bits") {
   CHECK(checkpoint_bytes(folder / "whole") == checkpoint_bytes(folder / "parts"));
 }
 
+TEST_CASE("what is due every so many steps is done between objectives too") {
+  const TemporaryFolder folder;
+  const Ended ended =
+      run(with({"quickstart.lua", "--run-dir", folder / "run", ranks(2), "train.batch=512",
+                "train.epochs=1", "train.eval_every=0", "train.eval_every_steps=1",
+                "train.checkpoint_every_steps=1", "train.keep_checkpoints=999"},
+               kSmall),
+          folder.path());
+  INFO(ended.output);
+  REQUIRE(ended.code == 0);
+  const auto steps = losses(folder / "run");
+  REQUIRE(steps.size() > 2);
+  std::size_t evaluations = 0;
+  std::ifstream lines(folder / "run/metrics.jsonl");
+  for (std::string line; std::getline(lines, line);) {
+    evaluations += line.find("\"evaluation\"") != std::string::npos ? 1 : 0;
+  }
+  CHECK(evaluations == steps.size());
+  for (std::size_t step = 1; step <= steps.size(); ++step) {
+    CHECK(std::filesystem::exists(folder / ("run/checkpoints/step-" + std::to_string(step))));
+  }
+}
+
 TEST_CASE("a missing data folder is announced, loudly, and kept in the summary") {
   const TemporaryFolder folder;
   const Ended ended = run(with({"kgat_cpu.lua", "--run-dir", folder / "run", "data.dir=not/there",
