@@ -2,7 +2,7 @@
 -- recipe to Spearman in one go, without any data or weights.
 --
 -- Does    pairs of made-up sentences with a score for how many topic words they share; cosine loss.
--- Costs   about a minute on 2 CPU cores, little memory, no download.
+-- Costs   under a minute on 2 CPU cores, little memory, no download.
 -- Gives   a Spearman correlation far above chance on pairs it has not seen.
 --
 -- Try     trainhost recipes/sbert_quickstart.lua devices=2 model.loss=cosent

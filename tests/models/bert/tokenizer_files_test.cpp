@@ -45,7 +45,7 @@ json valid() {
 
 std::string complaint(const std::string& name, const std::string& content,
                       const std::string& config = "") {
-  const TemporaryFolder folder;
+  const WrittenFolder folder;
   folder.write(name, content);
   if (!config.empty()) folder.write("tokenizer_config.json", config);
   return error_of([&] { Tokenizer::from_directory(folder.path()); });
@@ -61,7 +61,7 @@ TEST_CASE("vocab.txt is read in any form that means one token a line") {
   }
   for (const std::string& content :
        {lines, crlf, "\xEF\xBB\xBF" + lines, lines + "\n\n", lines.substr(0, lines.size() - 1)}) {
-    const TemporaryFolder folder;
+    const WrittenFolder folder;
     folder.write("vocab.txt", content);
     const Tokenizer read = Tokenizer::from_directory(folder.path());
     CHECK(read.fingerprint() == small_tokenizer().fingerprint());
@@ -75,14 +75,14 @@ TEST_CASE("a vocab.txt that is none names file and line") {
   CHECK(has(complaint("vocab.txt", "[PAD]\nx\ny\nx\n"), "vocab.txt:2, id 1"));
   CHECK(has(complaint("vocab.txt", "[PAD]\n\xFFz\n"), "vocab.txt:2: token 1 is no UTF-8"));
   CHECK(has(complaint("vocab.txt", "the\ncat\n"), "'[PAD]' is missing"));
-  const TemporaryFolder folder;
+  const WrittenFolder folder;
   CHECK(has(error_of([&] { Tokenizer::from_directory(folder.path()); }), "no vocabulary"));
   CHECK(has(error_of([] { Vocabulary::from_text_file("/nowhere/vocab.txt"); }), "cannot read"));
   CHECK(has(error_of([] { Vocabulary::from_text_file("/"); }), "cannot read"));
 }
 
 TEST_CASE("tokenizer.json gives the same tokenizer, and goes before vocab.txt") {
-  const TemporaryFolder folder;
+  const WrittenFolder folder;
   folder.write("tokenizer.json", valid().dump());
   folder.write("vocab.txt", "[PAD]\n");
   const Tokenizer read = Tokenizer::from_directory(folder.path());
@@ -168,7 +168,7 @@ TEST_CASE("damaged values of tokenizer.json name what is wrong") {
 TEST_CASE("added tokens extend the vocabulary") {
   json file = valid();
   file["added_tokens"].push_back({{"id", 16}, {"content", "<topic>"}, {"normalized", false}});
-  const TemporaryFolder folder;
+  const WrittenFolder folder;
   folder.write("tokenizer.json", file.dump());
   const Tokenizer read = Tokenizer::from_directory(folder.path());
   CHECK(read.size() == 17);
@@ -177,7 +177,7 @@ TEST_CASE("added tokens extend the vocabulary") {
 
 TEST_CASE("tokenizer_config.json settles case, accents and names") {
   const auto settings_of = [](const char* config) {
-    const TemporaryFolder folder;
+    const WrittenFolder folder;
     folder.write("vocab.txt", lines_of(small_vocabulary()));
     folder.write("tokenizer_config.json", config);
     return Tokenizer::from_directory(folder.path()).settings();
@@ -206,7 +206,7 @@ TEST_CASE("what is written is read back as the same tokenizer") {
   settings.normalisation.strip_accents = false;
   settings.added = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
   const Tokenizer tokenizer = small_tokenizer(settings);
-  const TemporaryFolder folder;
+  const WrittenFolder folder;
   write_tokenizer(tokenizer, folder.path(), 128);
   CHECK(Tokenizer::from_directory(folder.path()).fingerprint() == tokenizer.fingerprint());
   std::filesystem::remove(folder.path() + "/tokenizer.json");

@@ -33,7 +33,7 @@ Rows read(const RecordFile& file, const std::vector<std::string>& columns) {
 
 Rows read(const std::string& name, const std::string& content,
           const std::vector<std::string>& columns, HeaderLine header = HeaderLine::kAuto) {
-  const TemporaryFolder folder;
+  const WrittenFolder folder;
   return read({folder.write(name, content), RecordFormat::kAuto, header}, columns);
 }
 
@@ -103,7 +103,7 @@ TEST_CASE("JSONL: objects by name, lists by number, numbers as text") {
 }
 
 TEST_CASE("gzip is read like the file itself") {
-  const TemporaryFolder folder;
+  const WrittenFolder folder;
   std::string content;
   for (int i = 0; i < 60000; ++i)
     content += std::to_string(i) + "\tline " + std::to_string(i) + "\n";
@@ -118,7 +118,7 @@ TEST_CASE("gzip is read like the file itself") {
 }
 
 TEST_CASE("a damaged gzip file is told from its end") {
-  const TemporaryFolder folder;
+  const WrittenFolder folder;
   std::string content;
   for (int i = 0; i < 5000; ++i) content += std::to_string(i * 7919) + "\n";
   const std::string path = folder.path() + "/x.tsv.gz";
@@ -136,7 +136,7 @@ TEST_CASE("a damaged gzip file is told from its end") {
 }
 
 TEST_CASE("a line with too few columns is bad, with its place") {
-  const TemporaryFolder folder;
+  const WrittenFolder folder;
   RecordReader reader({folder.write("x.tsv", "s\tlabel\na\tb\nc\n")}, {"label"});
   CHECK(reader.next() == Got::kRecord);
   CHECK(reader.next() == Got::kBad);
@@ -160,7 +160,7 @@ TEST_CASE("a missing column names those that exist, and the nearest") {
 
 TEST_CASE("files that cannot be read are told, not waited for") {
   CHECK(has(error_of([] { read({"/nowhere/x.tsv"}, {"1"}); }), "No such file"));
-  const TemporaryFolder folder;
+  const WrittenFolder folder;
   std::filesystem::create_directory(folder.path() + "/x.tsv");
   CHECK(has(error_of([&] { read({folder.path() + "/x.tsv"}, {"1"}); }), "no regular file"));
   CHECK(has(complaint("x.dat", "a\n", {"1"}), "say format ="));

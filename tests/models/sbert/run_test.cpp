@@ -125,6 +125,13 @@ TEST_CASE("training finds what generated sentences have in common") {
   const std::string csv =
       read(bench.folder / "long/eval/similarity_evaluation_generated_results.csv");
   CHECK_THAT(csv, Catch::StartsWith("epoch,steps,cosine_pearson,cosine_spearman\n0,0,"));
+  std::ifstream lines(bench.folder / "long/metrics.jsonl");
+  for (std::string line; std::getline(lines, line);) {
+    const Json step = Json::parse(line);
+    if (!step.contains("loss")) continue;
+    CHECK(step["utilisation"].get<double>() > 0);
+    CHECK(step["utilisation"].get<double>() <= 1);
+  }
   const Json summary = Json::parse(read(bench.folder / "long/summary.json"));
   CHECK(summary["best"]["generated_spearman_cosine"].get<double>() > 0.6);
 }

@@ -31,7 +31,7 @@ TrainingSet read(const SetSettings& settings) { return read_set(settings, letter
 const std::string kPairs = "0.5\ta b\tc\n1\td\te f g\n0\th\ti\n";
 
 TEST_CASE("rows are texts as ids, and a label") {
-  const TemporaryFolder folder;
+  const WrittenFolder folder;
   const TrainingSet set = read(settings_of(folder.write("x.tsv", kPairs)));
   CHECK(rows_of(set) == Rows{"ab|c=0.50", "d|efg=1.00", "h|i=0.00"});
   CHECK(set.rows() == 3);
@@ -44,7 +44,7 @@ TEST_CASE("rows are texts as ids, and a label") {
 }
 
 TEST_CASE("label_scale, labels, keep_label, limit and prompts") {
-  const TemporaryFolder folder;
+  const WrittenFolder folder;
   const std::string path = folder.write("x.tsv", kPairs);
   SetSettings settings = settings_of(path);
   settings.label_scale = 5;
@@ -65,7 +65,7 @@ TEST_CASE("label_scale, labels, keep_label, limit and prompts") {
 }
 
 TEST_CASE("a bad line stops with file and line, or is counted") {
-  const TemporaryFolder folder;
+  const WrittenFolder folder;
   const std::string path = folder.write("x.tsv", "1\ta\tb\nx\tc\td\n0\te\nnan\tq\tq\n0.5\tf\tg\n");
   SetSettings settings = settings_of(path);
   const std::string text = error_of([&] { read(settings); });
@@ -84,7 +84,7 @@ TEST_CASE("a bad line stops with file and line, or is counted") {
 }
 
 TEST_CASE("a set without rows says why") {
-  const TemporaryFolder folder;
+  const WrittenFolder folder;
   CHECK(
       has(error_of([&] { read(settings_of(folder.write("x.tsv", ""))); }), "the set has no rows"));
   SetSettings settings = settings_of(folder.write("y.tsv", kPairs));
@@ -94,7 +94,7 @@ TEST_CASE("a set without rows says why") {
 }
 
 TEST_CASE("more texts than are tokenised at once, on any number of threads") {
-  const TemporaryFolder folder;
+  const WrittenFolder folder;
   std::string content;
   for (int i = 0; i < 20000; ++i) {
     content += "1\t" + std::string(1, static_cast<char>('a' + i % 26)) + "\tx y\n";
@@ -139,7 +139,7 @@ std::vector<std::string> files_of(const std::string& folder) {
 }
 
 TEST_CASE("the second time the token cache gives the same set, without reading") {
-  const TemporaryFolder folder, cache;
+  const WrittenFolder folder, cache;
   SetSettings settings = settings_of(folder.write("x.tsv", kPairs + "bad\tx\ty\n"));
   settings.count_bad_lines = true;
   const Loaded first = load(settings, cache.path());
@@ -155,7 +155,7 @@ TEST_CASE("the second time the token cache gives the same set, without reading")
 }
 
 TEST_CASE("the cache is keyed by all that the ids depend on") {
-  const TemporaryFolder folder, cache;
+  const WrittenFolder folder, cache;
   const std::string path = folder.write("x.tsv", kPairs);
   const SetSettings base = settings_of(path);
   CHECK(load(base, cache.path()).read == 1);
@@ -184,7 +184,7 @@ TEST_CASE("the cache is keyed by all that the ids depend on") {
 }
 
 TEST_CASE("a damaged cache is made again, with a warning") {
-  const TemporaryFolder folder, cache;
+  const WrittenFolder folder, cache;
   const SetSettings settings = settings_of(folder.write("x.tsv", kPairs));
   const std::vector<std::string> rows = rows_of(load(settings, cache.path()).set);
   const std::string file = files_of(cache.path() + "/sbert").front();
@@ -214,7 +214,7 @@ TEST_CASE("a damaged cache is made again, with a warning") {
 }
 
 TEST_CASE("a folder that cannot be written costs a warning") {
-  const TemporaryFolder folder;
+  const WrittenFolder folder;
   const SetSettings settings = settings_of(folder.write("x.tsv", kPairs));
   const Loaded loaded = load(settings, folder.write("no-folder", ""));
   CHECK(loaded.set.rows() == 3);
@@ -224,7 +224,7 @@ TEST_CASE("a folder that cannot be written costs a warning") {
 }
 
 TEST_CASE("processes that make the same cache at once all get it") {
-  const TemporaryFolder folder, cache;
+  const WrittenFolder folder, cache;
   std::string content;
   for (int i = 0; i < 3000; ++i) content += kPairs;
   const SetSettings settings = settings_of(folder.write("x.tsv", content));
@@ -244,7 +244,7 @@ TEST_CASE("processes that make the same cache at once all get it") {
 }
 
 TEST_CASE("a copy of a set outlives the first") {
-  const TemporaryFolder folder, cache;
+  const WrittenFolder folder, cache;
   auto first = std::make_unique<TrainingSet>(
       load(settings_of(folder.write("x.tsv", kPairs)), cache.path()).set);
   const TrainingSet copy = *first;
