@@ -37,7 +37,7 @@ EOF
 real_run() {
   local preset=$1 status=0
   shift
-  (cd "$work" && TRAINHOST_PLUGIN_PATH=$root/build/$preset/tests/train/plugins \
+  (cd "$work" && TRAINHOST_PLUGIN_PATH=$root/build/$preset/libexec/check-plugin \
     timeout 300 "$root/build/$preset/bin/trainhost" "$@") >"$work/log" 2>&1 || status=$?
   ((status == 0)) || {
     tail -n 60 "$work/log" >&2

@@ -317,13 +317,37 @@ Arguments parse_plugins(const std::vector<std::string>& words) {
 
 Arguments parse_check_plugin(const std::vector<std::string>& words) {
   CheckPluginArguments out;
-  ::CLI::App app("Checks a plugin's file; exit code 3 where a check fails.",
-                 "trainhost check-plugin");
-  app.footer("Example:\n  trainhost check-plugin ./my_strategy.so");
+  std::string worlds = "1,2,3,4";
+  ::CLI::App app(
+      "Checks that a plugin keeps what its kind promises, each check in a process of its "
+      "own; exit code 3 where one fails or crashes.",
+      "trainhost check-plugin");
+  app.footer(
+      "Examples:\n"
+      "  trainhost check-plugin ./my_strategy.so --quick\n"
+      "  trainhost check-plugin ./my_strategy.so --only checkpoint --set strategy.bucket_mb=1\n"
+      "  trainhost check-plugin ./my_model.so --set data.dir=/data/books --json");
   app.add_option("FILE", out.file, "The plugin's file")->required()->type_name("");
-  app.add_option("--only", out.only, "Run one check alone")->type_name("NAME");
+  app.add_option("--only", out.only,
+                 "Run this check, or all of a group (checkpoint); may be given several times")
+      ->allow_extra_args(false)
+      ->type_name("NAME");
+  app.add_flag("--quick", out.quick, "Only the checks that take a second or two in all");
+  app.add_flag("--list", out.list, "Say which checks there are for this file");
+  app.add_option("--seed", out.seed, "Of parameters and data (default 1)")->type_name("S");
+  app.add_option("--worlds", worlds, "Numbers of ranks (default 1,2,3,4)")->type_name("N,N");
+  app.add_option("--device", out.device,
+                 "What strategies and models are tried on: a kind, or a file (default cpu)")
+      ->type_name("KIND");
+  app.add_option("--set", out.overrides,
+                 "For the recipes of the checks, such as data.dir=DIR; may be given several times")
+      ->allow_extra_args(false)
+      ->type_name("KEY=VALUE");
   app.add_flag("--json", out.json, "For scripts");
   if (auto text = parse(app, words)) return *text;
+  check_overrides(out.overrides);
+  out.worlds = parse_worlds(worlds);
+  for (const std::int64_t world : out.worlds) positive(world, "--worlds", 64);
   return out;
 }
 

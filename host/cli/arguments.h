@@ -72,8 +72,12 @@ struct PluginsArguments {
 };
 struct CheckPluginArguments {
   std::string file;
-  std::string only;
-  bool json = false;
+  std::vector<std::string> only;
+  bool quick = false, list = false, json = false;
+  std::int64_t seed = 1;
+  std::vector<std::int64_t> worlds = {1, 2, 3, 4};
+  std::string device = "cpu";
+  std::vector<std::string> overrides;
 };
 struct RecipesArguments {
   std::string copy;  ///< "": list

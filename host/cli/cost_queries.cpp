@@ -119,8 +119,8 @@ std::string probe_job(bool alone, std::int64_t steps) {
 }  // namespace
 
 CostQueries::CostQueries(const recipe::Recipe& recipe, const std::vector<std::int64_t>& worlds,
-                         plugins::Catalog& catalog)
-    : recipe_(recipe), worlds_(worlds), catalog_(catalog), candidates_(candidates()) {
+                         plugins::Catalog& catalog, Of of)
+    : recipe_(recipe), worlds_(worlds), catalog_(catalog), of_(of), candidates_(candidates()) {
   try {
     const PreparedRun run = place_run(recipe.base(), catalog);
     device_ = run.placement.device_kind;
@@ -181,6 +181,7 @@ Costs CostQueries::claims() {
   for (const std::int64_t ranks : worlds_) {
     WorldCost world{.ranks = ranks, .micro_batches = 1, .rows = {}, .strategies = {}};
     for (const Candidate& candidate : candidates_) {
+      if (of_ == Of::kRecipes && !candidate.own) continue;
       if (candidate.virtual_ranks > 0 && candidate.virtual_ranks != ranks) continue;
       try {
         const recipe::RunPlan plan = plan_of(candidate, ranks);

@@ -14,8 +14,10 @@ namespace trainhost::cli {
 
 class CostQueries {
  public:
+  /// All strategies that there are, or the recipe's own alone.
+  enum class Of { kAll, kRecipes };
   CostQueries(const recipe::Recipe& recipe, const std::vector<std::int64_t>& worlds,
-              plugins::Catalog& catalog);
+              plugins::Catalog& catalog, Of of = Of::kAll);
 
   /// The claims of each strategy for each world that the recipe can be resolved for. A model that
   /// cannot be asked (no data, no LibTorch) leaves `problem`.
@@ -43,6 +45,7 @@ class CostQueries {
   const recipe::Recipe& recipe_;
   const std::vector<std::int64_t> worlds_;
   plugins::Catalog& catalog_;
+  const Of of_;
   const std::vector<Candidate> candidates_;
   std::string device_ = "cpu";
   std::int64_t device_bytes_ = -1;

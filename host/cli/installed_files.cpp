@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "host/launch/rank_environment.h"
 #include "host/plugins/places.h"
 #include "host/recipe/text.h"
 #include "trainhost/error.h"
@@ -26,6 +27,17 @@ std::vector<std::string> libtorch_records() {
   const std::string prefix = plugins::install_prefix();
   return {prefix + "/share/trainhost/libtorch.path"};
 }
+
+std::optional<launch::LibTorch> libtorch_if_any(std::string& why_not) {
+  try {
+    return launch::find_libtorch(launch::current_environment(), libtorch_records());
+  } catch (const Error& error) {
+    why_not = error.text().what;
+    return std::nullopt;
+  }
+}
+
+std::string check_models_folder() { return plugins::install_prefix() + "/libexec/check-plugin"; }
 
 std::vector<std::string> installed_recipes() {
   std::vector<std::string> out;

@@ -1,4 +1,5 @@
-#include "host/plugins/check.h"
+#include "host/plugins/check_loaded.h"
+
 #include "host/plugins/check_result.h"
 #include "host/plugins/inspect.h"
 #include "host/plugins/load.h"

@@ -20,11 +20,4 @@ int run_plugins_command(const PluginsArguments& arguments, std::ostream& out) {
   return named_one_refused ? static_cast<int>(Failure::kPlugin) : 0;
 }
 
-int run_check_plugin_command(const CheckPluginArguments& arguments, std::ostream& out) {
-  const auto results = check_plugin(arguments.file, arguments.settings);
-  out << (arguments.json ? render_json(arguments.file, results)
-                         : render_text(arguments.file, results));
-  return conforms(results) ? 0 : static_cast<int>(Failure::kPlugin);
-}
-
 }  // namespace trainhost::plugins

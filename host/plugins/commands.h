@@ -1,13 +1,11 @@
-// `trainhost plugins` and `trainhost check-plugin`, from parsed arguments to output and exit code.
+// `trainhost plugins`, from parsed arguments to output and exit code.
 //
-// Threads and ranks: the command-line program's one thread; check-plugin forks.
+// Threads and ranks: the command-line program's one thread.
 #pragma once
 
 #include <ostream>
 #include <string>
 #include <vector>
-
-#include "host/plugins/check.h"
 
 namespace trainhost::plugins {
 
@@ -21,14 +19,5 @@ struct PluginsArguments {
 /// Lists everything; a refused file of the search path is no failure, one that --plugin named is
 /// (3).
 int run_plugins_command(const PluginsArguments& arguments, std::ostream& out);
-
-struct CheckPluginArguments {
-  std::string file;
-  bool json = false;
-  CheckSettings settings;
-};
-
-/// 0 when the plugin conforms, 3 when it does not.
-int run_check_plugin_command(const CheckPluginArguments& arguments, std::ostream& out);
 
 }  // namespace trainhost::plugins

@@ -260,6 +260,10 @@ void parse_about(Note& note) {
     if (ranks != "processes" && ranks != "threads") about.wrong("ranks", "processes or threads");
     info.ranks_are_threads = ranks == "threads";
     info.ranks_option = about.text("ranks_option", "");
+    if (const Json* exact = about.find("exact")) {
+      if (!exact->is_boolean()) about.wrong("exact", "true or false");
+      info.exact = exact->get<bool>();
+    }
   }
   if (info.kind == Kind::kDevice) {
     parse_precisions(about, info);

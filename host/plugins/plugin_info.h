@@ -28,6 +28,7 @@ struct PluginInfo {
   bool predicts_on_all_ranks = false;   ///< models only
   bool ranks_are_threads = false;       ///< strategies only
   std::string ranks_option;             ///< strategies only: how many ranks share each device
+  bool exact = true;                    ///< strategies only: the numbers are those of one process
   std::vector<std::string> precisions;  ///< devices only: "fp32", "bf16", "fp16"
   std::string probe;                    ///< devices only: file name of its probe, or ""
   std::vector<std::string> warnings;    ///< differences of the builds that do not matter by rule

@@ -16,27 +16,6 @@ std::string dump(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-/// Columns as wide as their widest cell; the last one is not padded.
-std::string table(const std::vector<Row>& rows, const std::string& indent) {
-  std::vector<std::size_t> widths;
-  for (const Row& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string out;
-  for (const Row& row : rows) {
-    std::string line = indent;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      std::string cell = row[i];
-      if (i + 1 < row.size()) cell.resize(widths[i] + 2, ' ');
-      line += cell;
-    }
-    line.resize(line.find_last_not_of(' ') + 1);
-    out.append(line).append("\n");
-  }
-  return out;
-}
-
 PluginRow row_of(const PluginInfo& info) {
   return {.id = info.id,
           .kind = kind_name(info.kind),
@@ -132,6 +111,26 @@ Json devices_json(const PluginRow& row) {
 
 }  // namespace
 
+std::string table(const std::vector<std::vector<std::string>>& rows, const std::string& indent) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string out;
+  for (const auto& row : rows) {
+    std::string line = indent;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      std::string cell = row[i];
+      if (i + 1 < row.size()) cell.resize(widths[i] + 2, ' ');
+      line += cell;
+    }
+    line.resize(line.find_last_not_of(' ') + 1);
+    out.append(line).append("\n");
+  }
+  return out;
+}
+
 PluginReport report_plugins(Catalog& catalog, const std::string& libtorch) {
   PluginReport out;
   std::vector<std::string> devices;
@@ -182,35 +181,6 @@ std::string render_json(const PluginReport& report, bool devices) {
     refused.push_back(Json{{"file", item.file}, {"reasons", item.reasons}});
   }
   return dump(Json{{"plugins", plugins}, {"refused", refused}});
-}
-
-std::string render_text(const std::string& file, const std::vector<CheckResult>& results) {
-  std::vector<Row> rows;
-  std::array<int, 4> counts{};
-  for (const CheckResult& result : results) {
-    rows.push_back({outcome_name(result.outcome), result.name, result.about, result.detail});
-    ++counts[static_cast<std::size_t>(result.outcome)];
-  }
-  std::string summary;
-  for (const Outcome outcome : {Outcome::kPass, Outcome::kFail, Outcome::kSkip, Outcome::kCrash}) {
-    const int count = counts[static_cast<std::size_t>(outcome)];
-    if (count == 0) continue;
-    summary.append(summary.empty() ? "" : ", ").append(std::to_string(count)).append(" ");
-    summary += outcome_name(outcome);
-  }
-  const char* verdict = conforms(results) ? "conforms" : "does not conform";
-  return file + "\n" + table(rows, "  ") + verdict + ": " + summary + "\n";
-}
-
-std::string render_json(const std::string& file, const std::vector<CheckResult>& results) {
-  Json checks = Json::array();
-  for (const CheckResult& result : results) {
-    checks.push_back(Json{{"name", result.name},
-                          {"outcome", outcome_name(result.outcome)},
-                          {"detail", result.detail},
-                          {"seconds", result.seconds}});
-  }
-  return dump(Json{{"file", file}, {"conforms", conforms(results)}, {"checks", checks}});
 }
 
 }  // namespace trainhost::plugins

@@ -1,4 +1,4 @@
-// What `trainhost plugins` and `trainhost check-plugin` show, as text and as JSON.
+// What `trainhost plugins` shows, as text and as JSON.
 //
 // Threads and ranks: the command-line program's one thread.
 #pragma once
@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "host/plugins/catalog.h"
-#include "host/plugins/check.h"
 
 namespace trainhost::plugins {
+
+/// Columns as wide as their widest cell; the last one is not padded.
+std::string table(const std::vector<std::vector<std::string>>& rows, const std::string& indent);
 
 /// A line of `trainhost plugins`.
 struct PluginRow {
@@ -36,10 +38,5 @@ std::string render_text(const PluginReport& report, bool devices);
 ///  "refused": [{"file", "reasons": […]}]}; with `devices`, a device's row has "devices" too:
 /// [{"index", "name", "memory_bytes"}].
 std::string render_json(const PluginReport& report, bool devices);
-
-std::string render_text(const std::string& file, const std::vector<CheckResult>& results);
-
-/// {"file", "conforms", "checks": [{"name", "outcome", "detail", "seconds"}]}
-std::string render_json(const std::string& file, const std::vector<CheckResult>& results);
 
 }  // namespace trainhost::plugins

@@ -43,15 +43,32 @@ Job::Probe probe_from(const nlohmann::ordered_json& json) {
           .alone = json.at("alone").get<bool>()};
 }
 
+ConformRun::Kind conform_kind(const std::string& name) {
+  if (name == "train") return ConformRun::Kind::kTrain;
+  return name == "load" ? ConformRun::Kind::kLoad : ConformRun::Kind::kProve;
+}
+
+std::vector<ConformRun> runs_from(const nlohmann::ordered_json& json, const std::string& file) {
+  std::vector<ConformRun> out;
+  for (const auto& run : json.at("runs")) {
+    out.push_back({.kind = conform_kind(run.at("kind").get<std::string>()),
+                   .plan = recipe::plan_from_json(run.at("plan").dump(), file),
+                   .steps = run.at("steps").get<std::int64_t>(),
+                   .resume = run.at("resume").get<std::string>(),
+                   .directory = run.at("directory").get<std::string>(),
+                   .watch_usage = run.at("watch_usage").get<bool>()});
+  }
+  return out;
+}
+
 }  // namespace
 
 Job Job::from(const launch::RankEnvironment& environment) {
   if (environment.job == "train") return {};
-  static const std::map<std::string, Kind> kKinds = {{"prove", Kind::kProve},
-                                                     {"predict", Kind::kPredict},
-                                                     {"export", Kind::kExport},
-                                                     {"describe", Kind::kDescribe},
-                                                     {"probe", Kind::kProbe}};
+  static const std::map<std::string, Kind> kKinds = {
+      {"prove", Kind::kProve},       {"predict", Kind::kPredict}, {"export", Kind::kExport},
+      {"describe", Kind::kDescribe}, {"probe", Kind::kProbe},     {"conform", Kind::kConform},
+                                                     {"device", Kind::kDevice}};
   const auto kind = kKinds.find(environment.job);
   if (kind == kKinds.end()) refuse("TRAINHOST_JOB", "unknown job '" + environment.job + "'");
   const std::string text = read_text_file(environment.job_file, kMaxJobFile);
@@ -74,6 +91,15 @@ Job Job::from(const launch::RankEnvironment& environment) {
         break;
       case Kind::kProbe:
         out.probe = probe_from(json);
+        break;
+      case Kind::kConform:
+        out.runs = runs_from(json, environment.job_file);
+        break;
+      case Kind::kDevice:
+        out.device = {.trial = json.at("trial").get<std::string>(),
+                      .local = json.at("local").get<bool>(),
+                      .worlds = json.at("worlds").get<std::vector<int>>(),
+                      .seed = json.at("seed").get<std::uint64_t>()};
         break;
     }
   } catch (const nlohmann::ordered_json::exception&) {

@@ -10,11 +10,13 @@
 
 #include "host/launch/rank_environment.h"
 #include "host/recipe/plan.h"
+#include "host/train/conform.h"
+#include "host/train/device_job.h"
 
 namespace trainhost::train {
 
 struct Job {
-  enum class Kind { kTrain, kProve, kPredict, kExport, kDescribe, kProbe };
+  enum class Kind { kTrain, kProve, kPredict, kExport, kDescribe, kProbe, kConform, kDevice };
   Kind kind = Kind::kTrain;
   /// kProve: optimizer steps of each objective; the last one is the epoch's last, which is often
   /// uneven.
@@ -36,6 +38,8 @@ struct Job {
     bool alone = false;                  ///< each process by itself (host/train/probe.h)
   };
   Probe probe{};
+  std::vector<ConformRun> runs{};  ///< kConform
+  DeviceJob device{};              ///< kDevice
 
   bool uses_trained_model() const { return kind == Kind::kPredict || kind == Kind::kExport; }
 

@@ -8,7 +8,7 @@
 #include <cstring>
 #include <exception>
 
-#include "host/plugins/check.h"
+#include "host/plugins/check_loaded.h"
 #include "host/train/rank_run.h"
 #include "trainhost/error.h"
 

@@ -1,12 +1,9 @@
 #include "host/train/rank_run.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/tanh.h>
-#include <ATen/ops/zeros.h>
 #include <sched.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -16,12 +13,14 @@
 #include "host/plugins/load.h"
 #include "host/recipe/plan.h"
 #include "host/train/clock.h"
+#include "host/train/conform.h"
 #include "host/train/describe_claims.h"
 #include "host/train/job.h"
 #include "host/train/memory_counter.h"
 #include "host/train/model_check.h"
 #include "host/train/optimizers.h"
 #include "host/train/probe.h"
+#include "host/train/process_setup.h"
 #include "host/train/rank_host.h"
 #include "host/train/tcp_store.h"
 #include "host/train/trainer.h"
@@ -43,16 +42,6 @@ int threads_of_a_rank(const recipe::RunPlan& plan, int local_world) {
   CPU_ZERO(&cores);
   const int count = sched_getaffinity(0, sizeof(cores), &cores) == 0 ? CPU_COUNT(&cores) : 1;
   return std::max(1, count / std::max(1, local_world));
-}
-
-std::string cache_directory() {
-  const auto text = [](const char* name) {
-    const char* value = std::getenv(name);
-    return std::string(value == nullptr ? "" : value);
-  };
-  if (!text("TRAINHOST_CACHE").empty()) return text("TRAINHOST_CACHE");
-  if (!text("XDG_CACHE_HOME").empty()) return text("XDG_CACHE_HOME") + "/trainhost";
-  return (text("HOME").empty() ? "/tmp" : text("HOME")) + "/.cache/trainhost";
 }
 
 /// The heart of the rank that prepares, watched by those that wait for it. Preparing may take
@@ -169,11 +158,6 @@ void make_hosts(Process& process, telemetry::EventWriter& events) {
         events, process.control));
   }
 }
-
-/// MKL's vector math keeps the kind of the processor in a variable that it fills in two steps,
-/// without a lock, when it is first used: a thread that reads between them runs other code, whose
-/// results differ in the last bit. So its first use is here, while there is one thread.
-void settle_vector_math() { at::tanh(at::zeros({16}, at::kFloat)); }
 
 /// Devices first: they load what has to be there before LibTorch's first call.
 void load_plugins(Process& process) {
@@ -340,6 +324,14 @@ int run_ranks(const launch::RankEnvironment& environment, const launch::Control&
                     Job::from(environment)};
     if (process.job.kind == Job::Kind::kDescribe) {
       describe(process, events);
+      return;
+    }
+    if (process.job.kind == Job::Kind::kConform) {
+      conform(process.job.runs, control, events);
+      return;
+    }
+    if (process.job.kind == Job::Kind::kDevice) {
+      device_job(process.plan, process.job.device, environment, control, events);
       return;
     }
     set_up(process, events);

@@ -14,7 +14,9 @@
 //               list<table> (a table has its own "options"). A recipe is checked against it, and
 //               defaults are filled in.
 //   strategy    "ranks": "processes" (default) or "threads" (one process, a thread a device);
-//               "ranks_option": the integer option that says how many ranks share each device
+//               "ranks_option": the integer option that says how many ranks share each device;
+//               "exact": false where on several ranks it does on purpose not give the numbers of
+//               one process (local SGD): `prove` refuses it, and `check-plugin` compares one rank
 //   device      "precisions": ["fp32", …]; "probe": file name of its probe (device_probe.h)
 //   model       "data": the options of the recipe's `data` table; "objectives": [ {"name",
 //               "batch_option", "batch_factor", "lr_option"} ]: the model options that override the
