@@ -60,7 +60,11 @@ int describe_command(const DescribeArguments& arguments) {
     worlds.push_back(
         {.ranks = ranks, .nodes = 1, .cpus = launch::usable_cores(), .device = device});
   }
-  const recipe::Description description = recipe::describe(recipe, worlds, machine);
+  recipe::Description description = recipe::describe(recipe, worlds, machine);
+  const recipe::PluginChoice& strategy = recipe.base().strategy;
+  const auto* info = catalog.find(plugins::Kind::kStrategy,
+                                  strategy.written.empty() ? strategy.id : strategy.file);
+  description.exact = info == nullptr || info->exact;
   const Costs costs = ask(arguments, recipe, catalog);
   const std::string text = arguments.json
                                ? with_costs(recipe::describe_json(description), costs_json(costs))

@@ -89,6 +89,20 @@ std::vector<Candidate> candidates(const recipe::RunPlan& base, const ProveArgume
   return out;
 }
 
+void require_exact(const recipe::RunPlan& base, plugins::Catalog& catalog) {
+  const recipe::PluginChoice& strategy = base.strategy;
+  const auto* info = catalog.find(plugins::Kind::kStrategy,
+                                  strategy.written.empty() ? strategy.id : strategy.file);
+  if (info == nullptr || info->exact) return;
+  throw Error(Failure::kUser,
+              {.where = strategy.options.position.text(),
+               .what = "the strategy '" + strategy.id +
+                       "' cannot be proven: its note says \"exact\": false, so on several ranks its "
+                       "numbers are not those of one process",
+               .fix = "prove another strategy (strategy=ddp); `trainhost check-plugin` tries what "
+                      "this one promises"});
+}
+
 class Prover {
  public:
   Prover(const ProveArguments& arguments, plugins::Catalog& catalog, const recipe::Recipe& recipe)
@@ -191,6 +205,7 @@ int prove_command(const ProveArguments& arguments) {
   catalog.require_named_files();
   const auto recipe = recipe::Recipe::load(find_recipe(arguments.recipe), arguments.overrides,
                                            plugin_lookup(catalog));
+  require_exact(recipe.base(), catalog);
   Prover prover(arguments, catalog, recipe);
   for (const Candidate& candidate : candidates(recipe.base(), arguments)) {
     const int code = prover.run(candidate);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 
 #include "host/cli/installed_files.h"
 #include "host/cli/memory_file.h"
@@ -48,11 +49,26 @@ class RunsAudience : public launch::Audience {
   std::size_t now_ = 0;
 };
 
+struct SummaryAudience : public launch::Audience {
+  void event(int, const telemetry::Event& event) override {
+    const auto* summary = std::get_if<telemetry::Summary>(&event);
+    if (summary == nullptr) return;
+    said[summary->rank] = nlohmann::json::parse(summary->json, nullptr, false);
+  }
+  void output(int, std::string_view) override {}
+  void notice(std::string_view) override {}
+  void detail(std::string_view) override {}
+  void tick(bool) override {}
+
+  std::map<int, nlohmann::json> said;
+};
+
 class StateAudience : public launch::Audience {
  public:
-  explicit StateAudience(cli::ProvedRun& run) : run_(run) {}
+  StateAudience(cli::ProvedRun& run, bool& stood_in) : run_(run), stood_in_(stood_in) {}
   void event(int, const telemetry::Event& event) override {
     if (const auto* state = std::get_if<telemetry::State>(&event)) run_.add(*state);
+    if (std::holds_alternative<telemetry::StandIn>(event)) stood_in_ = true;
   }
   void output(int, std::string_view) override {}
   void notice(std::string_view) override {}
@@ -61,6 +77,7 @@ class StateAudience : public launch::Audience {
 
  private:
   cli::ProvedRun& run_;
+  bool& stood_in_;
 };
 
 std::string model_file(const std::string& model) {
@@ -89,6 +106,7 @@ plugins::SearchPath search_path(const Subject& subject) {
 }
 
 std::string device_kind(const Subject& subject, plugins::Catalog& catalog) {
+  if (subject.info().kind == plugins::Kind::kDevice) return subject.info().id;
   const std::string& device = subject.settings.device;
   if (!recipe::is_plugin_path(device)) return device;
   return catalog.find(plugins::Kind::kDevice, device, "--device")->id;
@@ -141,7 +159,7 @@ std::string Bench::source(const Variant& variant) const {
          "  numerics = \"exact\",\n"
          "  train = { epochs = 1, batch = 12, seed = " +
          std::to_string(subject_.settings.seed) +
-         ", threads = 1, timeout = 10, eval_every = 0, checkpoint_every = 0 },\n"
+         ", threads = 1, timeout = 30, eval_every = 0, checkpoint_every = 0 },\n"
          "  scaling = { batch = scale.global },\n"
          "}\n";
 }
@@ -151,6 +169,7 @@ std::vector<std::string> Bench::overrides_for(const Variant& variant) const {
   out.insert(out.end(), variant.overrides.begin(), variant.overrides.end());
   for (const std::string& word : subject_.settings.overrides) {
     // The reference has options of its own.
+    if (word.starts_with("predict.")) continue;
     if (!variant.reference || !word.starts_with("strategy")) out.push_back(word);
   }
   return out;
@@ -190,6 +209,7 @@ std::vector<RunResult> Bench::run(const std::vector<Variant>& variants) {
                     {"steps", variant.steps},
                     {"resume", variant.resume},
                     {"directory", variant.directory},
+                    {"split", variant.split},
                     {"watch_usage", variant.watch_usage}});
     results.emplace_back(variant.reference ? "single" : subject_.info().id);
     if (!first) first = std::move(prepared);
@@ -209,6 +229,24 @@ std::vector<RunResult> Bench::run(const std::vector<Variant>& variants) {
   return results;
 }
 
+Bench::Answered Bench::ask(const Variant& variant, const std::string& job, const std::string& text,
+                           int processes) {
+  const cli::PreparedRun prepared = prepare(variant, 1);
+  const cli::MemoryFile plan("plan.json", recipe::plan_to_json(prepared.plan));
+  const cli::MemoryFile file("job.json", text);
+  launch::LaunchOptions options;
+  options.rank_program = cli::rank_program();
+  options.library_path = prepared.libtorch.library_path;
+  options.plan_file = plan.path();
+  options.job = job;
+  options.job_file = file.path();
+  options.devices.assign(static_cast<std::size_t>(processes), {0});
+  SummaryAudience audience;
+  Answered out{launch::launch(options, audience), {}};
+  for (const auto& [rank, json] : audience.said) out.said.push_back(json);
+  return out;
+}
+
 Bench::Launched Bench::launch(const Variant& variant, const std::string& job) {
   const cli::PreparedRun prepared = prepare(variant, needs_one_device(variant) ? 1 : variant.world);
   const cli::MemoryFile plan("plan.json", recipe::plan_to_json(prepared.plan));
@@ -224,8 +262,8 @@ Bench::Launched Bench::launch(const Variant& variant, const std::string& job) {
   options.devices = cli::rank_devices(prepared);
   options.limits.stopped_seconds = prepared.plan.train.timeout;
   options.limits.grace_seconds = kGraceSeconds;
-  Launched out{cli::ProvedRun(prepared.plan.strategy.id), {}, 0};
-  StateAudience audience(out.state);
+  Launched out{cli::ProvedRun(prepared.plan.strategy.id), {}, 0, false};
+  StateAudience audience(out.state, out.stood_in);
   const auto start = std::chrono::steady_clock::now();
   out.ending = launch::launch(options, audience);
   out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

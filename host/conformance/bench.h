@@ -26,9 +26,10 @@ struct Variant {
   int world = 1;
   bool reference = false;                ///< under `single` with so many virtual ranks
   std::vector<std::string> overrides{};  ///< of the recipe
-  std::string kind = "prove";            ///< "prove", "train", "load" (host/train/conform.h)
+  std::string kind = "prove";            ///< of host/train/conform.h
   std::int64_t steps = 0;                ///< prove: of each objective; 0: all
   std::string resume{}, directory{};
+  std::vector<std::vector<int>> split{};  ///< loss: of each micro-batch, what share each rank gets
   bool watch_usage = false;
 };
 
@@ -54,11 +55,20 @@ class Bench {
   /// Each variant's run, in one process of rank threads. Throws CheckCrashed where that was lost.
   std::vector<RunResult> run(const std::vector<Variant>& variants);
 
+  /// One process, or one for each rank, with another job.
+  struct Answered {
+    launch::Ending ending;
+    std::vector<nlohmann::json> said;  ///< by rank: the summaries' JSON
+  };
+  Answered ask(const Variant& variant, const std::string& job, const std::string& text,
+               int processes);
+
   /// A run of processes, as a user's (job "train" or "prove").
   struct Launched {
     cli::ProvedRun state;
     launch::Ending ending;
     double seconds = 0;
+    bool stood_in = false;  ///< something stood in for what the recipe named
   };
   Launched launch(const Variant& variant, const std::string& job);
 
@@ -69,11 +79,13 @@ class Bench {
   recipe::Recipe recipe(const Variant& variant);
   plugins::Catalog& catalog() { return catalog_; }
 
+  /// The recipe as Lua, without the overrides.
+  std::string source(const Variant& variant) const;
+
   /// The id of the device.
   const std::string& device() const { return device_; }
 
  private:
-  std::string source(const Variant& variant) const;
   bool needs_one_device(const Variant& variant) const;
   std::vector<std::string> overrides_for(const Variant& variant) const;
 

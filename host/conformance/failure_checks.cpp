@@ -9,7 +9,7 @@
 namespace trainhost::conformance {
 namespace {
 
-constexpr double kTimeout = 10;                      // of a collective, in the bench's recipe
+constexpr double kTimeout = 30;                      // of a collective, in the bench's recipe
 constexpr const char* kSaid = "a fault on request";  // what the model throws
 
 Variant with_fault(const std::string& fault, int world) {
@@ -71,10 +71,10 @@ std::string check_kill(const Subject& subject) {
 
 }  // namespace
 
-std::vector<Check> failure_checks() {
-  const std::string order = "collectives.order";
-  return {{"failure.throw", "an exception on one rank ends all", check_throw, {order}},
-          {"failure.kill", "a killed rank ends all", check_kill, {order}}};
+std::vector<Check> failure_checks(const Subject& subject) {
+  const std::string base = base_of(subject);
+  return {{"failure.throw", "an exception on one rank ends all", check_throw, {base}},
+          {"failure.kill", "a killed rank ends all", check_kill, {base}}};
 }
 
 }  // namespace trainhost::conformance

@@ -13,10 +13,12 @@ std::vector<Check> file_checks(const Subject& subject);
 /// Strategies. `equivalence`, `determinism` and `collectives`: the numbers are those of one
 /// process.
 std::vector<Check> equivalence_checks(const Subject& subject);
-std::vector<Check> claims_checks();
-std::vector<Check> checkpoint_checks();
-std::vector<Check> failure_checks();
-std::vector<Check> leak_checks();
+std::vector<Check> claims_checks(const Subject& subject);
+std::vector<Check> checkpoint_checks(const Subject& subject);
+std::vector<Check> failure_checks(const Subject& subject);
+std::vector<Check> leak_checks(const Subject& subject);
+/// The check without which others of a strategy would say nothing new: several ranks are right.
+std::string base_of(const Subject& subject);
 
 std::vector<Check> device_checks();
 std::vector<Check> model_checks(const Subject& subject);

@@ -78,10 +78,10 @@ std::string check_sessions(const Subject& subject) {
 
 }  // namespace
 
-std::vector<Check> leak_checks() {
-  const std::string order = "collectives.order";
-  return {{"leaks.steps", "a hundred steps grow nothing", check_steps, {order}},
-          {"leaks.sessions", "sessions give back what they took", check_sessions, {order}}};
+std::vector<Check> leak_checks(const Subject& subject) {
+  const std::string base = base_of(subject);
+  return {{"leaks.steps", "a hundred steps grow nothing", check_steps, {base}},
+          {"leaks.sessions", "sessions give back what they took", check_sessions, {base}}};
 }
 
 }  // namespace trainhost::conformance

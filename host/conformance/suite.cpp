@@ -75,10 +75,10 @@ std::vector<Check> checks_for(const Subject& subject) {
   switch (subject.info().kind) {
     case plugins::Kind::kStrategy:
       add(out, equivalence_checks(subject));
-      add(out, claims_checks());
-      add(out, checkpoint_checks());
-      add(out, failure_checks());
-      add(out, leak_checks());
+      add(out, claims_checks(subject));
+      add(out, checkpoint_checks(subject));
+      add(out, failure_checks(subject));
+      add(out, leak_checks(subject));
       break;
     case plugins::Kind::kDevice:
       add(out, device_checks());

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,6 +62,8 @@ void redirect(int output) {
   dup2(nowhere, STDERR_FILENO);
   // A group of its own: what the child starts is killed with it.
   setpgid(0, 0);
+  // And it does not outlive who started it.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
 /// Reads until the pipe is closed or the time is up; false in the latter case.
@@ -130,7 +133,7 @@ ChildResult run_in_child(const std::function<std::string()>& work, double timeou
 }
 
 ChildResult run_program(const std::vector<std::string>& command, const std::string& library_path,
-                        double timeout_seconds) {
+                        double timeout_seconds, bool errors) {
   Pipe pipe;
   std::vector<char*> arguments;
   for (const std::string& argument : command)
@@ -139,7 +142,8 @@ ChildResult run_program(const std::vector<std::string>& command, const std::stri
   const pid_t child = fork_or_throw();
   if (child == 0) {
     redirect(pipe.write_end());
-    setenv("LD_LIBRARY_PATH", library_path.c_str(), 1);
+    if (errors) dup2(STDOUT_FILENO, STDERR_FILENO);
+    if (!library_path.empty()) setenv("LD_LIBRARY_PATH", library_path.c_str(), 1);
     execv(arguments[0], arguments.data());
     _exit(127);
   }

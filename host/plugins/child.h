@@ -19,8 +19,9 @@ struct ChildResult {
 /// Forks; the child calls `work` and writes what it returns. What the child prints goes nowhere.
 ChildResult run_in_child(const std::function<std::string()>& work, double timeout_seconds);
 
-/// Starts a program; its standard output is the pipe. `library_path` is its LD_LIBRARY_PATH.
+/// Starts a program; its standard output, and with `errors` its standard error, is the pipe.
+/// `library_path` is its LD_LIBRARY_PATH, unless that is "".
 ChildResult run_program(const std::vector<std::string>& command, const std::string& library_path,
-                        double timeout_seconds);
+                        double timeout_seconds, bool errors = false);
 
 }  // namespace trainhost::plugins

@@ -202,6 +202,9 @@ std::string economies_text(const RunPlan& plan) {
 
 std::string describe_text(const Description& description) {
   std::string out = head_text(description.base);
+  if (!description.exact) {
+    out += "  not exact  on several ranks the strategy's numbers are not those of one process\n";
+  }
   out += "\n" + render_rows(table_rows(description));
   out += "\n" + notes_text(description);
   out += "\nthis machine can run it: " + description.machine + "\n";
@@ -213,6 +216,7 @@ std::string describe_json(const Description& description) {
   out["name"] = description.base.name;
   out["recipe"] = description.base.recipe_file;
   out["machine"] = description.machine;
+  out["exact"] = description.exact;
   out["worlds"] = Json::array();
   for (const DescribeColumn& column : description.columns) {
     Json world;

@@ -22,6 +22,7 @@ struct Description {
   RunPlan base;  ///< what all columns share
   std::vector<DescribeColumn> columns;
   std::string machine;  ///< "yes: cpu, 2 cores", or "no because …"
+  bool exact = true;    ///< the strategy gives the numbers of one process
 };
 
 /// Resolves the recipe for every world. `machine` says whether this machine can run it.

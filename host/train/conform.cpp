@@ -20,6 +20,7 @@
 #include "host/train/exceptions.h"
 #include "host/train/measured_session.h"
 #include "host/train/model_check.h"
+#include "host/train/model_trials.h"
 #include "host/train/optimizers.h"
 #include "host/train/process_setup.h"
 #include "host/train/process_usage.h"
@@ -34,8 +35,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json usage_json() {
-  const ProcessUsage usage = ProcessUsage::now();
+constexpr std::size_t kMostWatchedSteps = 10000;
+
+Json usage_json(const ProcessUsage& usage) {
   return {{"heap", usage.heap},
           {"resident", usage.resident},
           {"mappings", usage.mappings},
@@ -62,6 +64,8 @@ class Run {
     std::map<std::string, OperationRecord> groups{};  // of make_communicator
     SentBytes sent{};
     std::vector<MeasuredStep> steps{};
+    std::vector<std::string> units{};  // as they ran
+    Json said{};                       // of a trial
   };
 
   void open();
@@ -70,12 +74,15 @@ class Run {
   std::unique_ptr<Communicator> group(int rank, const std::string& name);
   Strategy& strategy_of(int rank) { return *strategies_[strategies_.size() == 1 ? 0 : rank]; }
   void run_rank(int rank);
-  void train(int rank, Trainer& trainer, StrategySession& session);
+  void train(int rank, ModelRank& model_rank, StrategySession& session);
+  bool try_model(int rank, ModelRank& model_rank, StrategySession& session);
+  void try_declared();
   void send_state(int rank, StrategySession& session);
   void guard(int rank, const std::function<void()>& work);
   void failed(int rank, const Error& error);
   Json traffic() const;
   std::string disorder() const;
+  std::int64_t model_operations() const;
 
   const ConformRun& run_;
   const recipe::RunPlan& plan_;
@@ -94,7 +101,8 @@ class Run {
   ModelSpec spec_;
   std::vector<ObjectiveSpec> objectives_;
   std::vector<std::unique_ptr<Strategy>> strategies_;
-  Json claimed_ = Json::array(), usage_of_steps_ = Json::array();
+  Json claimed_ = Json::array();
+  std::vector<ProcessUsage> usage_of_steps_;
 
   std::mutex mutex_;
   // State below is protected by mutex_, until the ranks have ended.
@@ -108,7 +116,7 @@ void Run::go() {
     open();
     declare();
   });
-  if (failed_rank_ >= 0) return;
+  if (failed_rank_ >= 0 || run_.kind == ConformRun::Kind::kDeclare) return;
   {
     std::vector<std::jthread> threads;
     for (int rank = 0; rank < static_cast<int>(ranks_.size()); ++rank) {
@@ -148,6 +156,8 @@ void Run::open() {
     ranks_[r]->communicator = std::make_unique<CountingCommunicator>(
         std::make_unique<RecordingCommunicator>(std::move(communicators[r]), ranks_[r]->record),
         ranks_[r]->sent, memory_);
+    // A record grows with each step.
+    if (run_.watch_usage) ranks_[r]->record.stop();
   }
 }
 
@@ -163,6 +173,7 @@ void Run::declare() {
   spec_ = model_->declare();
   objectives_ = model_->objectives();
   check_model(plan_.model.id, spec_, objectives_);
+  if (run_.kind == ConformRun::Kind::kDeclare) return try_declared();
   const auto plugin = plugins::load(plan_.strategy.file, plugins::Kind::kStrategy);
   const std::size_t count = plugin.info().ranks_are_threads ? 1 : ranks_.size();
   for (std::size_t s = 0; s < count; ++s) {
@@ -186,6 +197,7 @@ std::unique_ptr<Communicator> Run::group(int rank, const std::string& name) {
   auto& made = waiting_ends_[name];
   if (made.empty()) made = ends();
   Rank& own = *ranks_[static_cast<std::size_t>(rank)];
+  if (run_.watch_usage) own.groups[name].stop();
   return std::make_unique<CountingCommunicator>(
       std::make_unique<RecordingCommunicator>(std::move(made[static_cast<std::size_t>(rank)]),
                                               own.groups[name]),
@@ -205,30 +217,57 @@ void Run::run_rank(int r) {
                              [this, r](const std::string& name) { return group(r, name); }});
   MeasuredSession measured(*attached, rank.sent, memory_);
   WatchedSession::Watch watch;
-  if (run_.watch_usage && r == 0) {
-    watch.step_done = [this] { usage_of_steps_.push_back(usage_json()); };
+  if (run_.kind == ConformRun::Kind::kLoss) {
+    watch.unit = [this, &rank](int unit, Pass) {
+      rank.units.push_back("unit '" + spec_.units[static_cast<std::size_t>(unit)].name + "'");
+    };
   }
-  WatchedSession session(measured, std::move(watch));
+  if (run_.watch_usage && r == 0) {
+    // Room for what comes, so that the watching itself takes nothing more.
+    usage_of_steps_.reserve(kMostWatchedSteps);
+    watch.step_done = [this] {
+      if (usage_of_steps_.size() < kMostWatchedSteps)
+        usage_of_steps_.push_back(ProcessUsage::now());
+    };
+  }
+  StrategySession& inner = run_.watch_usage ? *attached : measured;
+  WatchedSession session(inner, std::move(watch));
   const auto model_rank = model_->make_rank(r, static_cast<int>(ranks_.size()));
-  Trainer trainer({plan_, host, *model_, spec_, objectives_, *model_rank, *rank.device,
-                   *rank.communicator, session, run_.directory,
-                   run_.kind == ConformRun::Kind::kProve ? run_.steps : 0,
-                   economies_of(plan_, spec_)});
-  train(r, trainer, session);
+  if (!try_model(r, *model_rank, session)) train(r, *model_rank, session);
   rank.steps = measured.take();
 }
 
-void Run::train(int rank, Trainer& trainer, StrategySession& session) {
+/// False where the run is no trial of the model.
+bool Run::try_model(int r, ModelRank& model_rank, StrategySession& session) {
+  Rank& rank = *ranks_[static_cast<std::size_t>(r)];
+  const bool loss = run_.kind == ConformRun::Kind::kLoss;
+  if (!loss && run_.kind != ConformRun::Kind::kEvaluate) return false;
+  const ModelTrial trial{plan_,        *hosts_[static_cast<std::size_t>(r)],
+                         objectives_,  model_rank,
+                         *rank.device, *rank.communicator,
+                         session};
+  rank.said = loss ? try_loss(trial, run_.split) : try_evaluation(trial);
+  return true;
+}
+
+void Run::try_declared() {
+  ranks_.front()->said = try_declaration(*model_, memory_);
+  const auto again = plugins::load(plan_.model.file, plugins::Kind::kModel)
+                         .make<Model>(*hosts_.front(), model_options_.get(), data_options_.get());
+  again->prepare(false);
+  try_initialisers(spec_, again->declare());
+}
+
+void Run::train(int r, ModelRank& model_rank, StrategySession& session) {
+  Rank& rank = *ranks_[static_cast<std::size_t>(r)];
+  Trainer trainer({plan_, *hosts_[static_cast<std::size_t>(r)], *model_, spec_, objectives_,
+                   model_rank, *rank.device, *rank.communicator, session, run_.directory,
+                   run_.kind == ConformRun::Kind::kProve ? run_.steps : 0,
+                   economies_of(plan_, spec_)});
   if (!run_.resume.empty()) trainer.resume(run_.resume);
-  switch (run_.kind) {
-    case ConformRun::Kind::kProve:
-      return trainer.prove();
-    case ConformRun::Kind::kTrain:
-      trainer.run();
-      return send_state(rank, session);
-    case ConformRun::Kind::kLoad:
-      return send_state(rank, session);
-  }
+  if (run_.kind == ConformRun::Kind::kProve) return trainer.prove();
+  if (run_.kind == ConformRun::Kind::kTrain) trainer.run();
+  send_state(r, session);
 }
 
 void Run::send_state(int rank, StrategySession& session) {
@@ -302,13 +341,31 @@ std::string Run::disorder() const {
   return {};
 }
 
+std::int64_t Run::model_operations() const {
+  if (ranks_.empty()) return 0;
+  const auto all = ranks_.front()->record.operations();
+  return std::ranges::count_if(all,
+                               [](const std::string& text) { return text.ends_with("(model)"); });
+}
+
 Json Run::report() const {
+  Json usages = Json::array();
+  for (const ProcessUsage& usage : usage_of_steps_) usages.push_back(usage_json(usage));
+  Json said = Json::array();
+  std::vector<std::vector<std::string>> units;
+  for (const auto& rank : ranks_) {
+    said.push_back(rank->said);
+    units.push_back(rank->units);
+  }
   return {{"failure", failure_},
           {"rank", failed_rank_},
           {"disorder", disorder()},
           {"operations", ranks_.empty() ? 0 : ranks_.front()->record.operations().size()},
-          {"usage_of_steps", usage_of_steps_},
-          {"traffic", traffic()}};
+          {"usage_of_steps", std::move(usages)},
+          {"traffic", traffic()},
+          {"said", std::move(said)},
+          {"unit_disorder", units.empty() ? std::string() : first_disorder(units)},
+          {"model_operations", model_operations()}};
 }
 
 }  // namespace
@@ -325,7 +382,7 @@ void conform(const std::vector<ConformRun>& runs, const launch::Control& control
       json["seconds"] = now() - begin;
       json.update(run.report());
     }
-    json["usage"] = usage_json();
+    json["usage"] = usage_json(ProcessUsage::now());
     telemetry::Summary summary;
     summary.json = json.dump(-1, ' ', false, Json::error_handler_t::replace);
     events.send(summary);

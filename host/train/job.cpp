@@ -44,8 +44,13 @@ Job::Probe probe_from(const nlohmann::ordered_json& json) {
 }
 
 ConformRun::Kind conform_kind(const std::string& name) {
-  if (name == "train") return ConformRun::Kind::kTrain;
-  return name == "load" ? ConformRun::Kind::kLoad : ConformRun::Kind::kProve;
+  using Kind = ConformRun::Kind;
+  static const std::map<std::string, Kind> kKinds = {
+      {"prove", Kind::kProve},     {"train", Kind::kTrain}, {"load", Kind::kLoad},
+      {"declare", Kind::kDeclare}, {"loss", Kind::kLoss},   {"evaluate", Kind::kEvaluate}};
+  const auto kind = kKinds.find(name);
+  if (kind == kKinds.end()) refuse("job 'conform'", "unknown kind of run '" + name + "'");
+  return kind->second;
 }
 
 std::vector<ConformRun> runs_from(const nlohmann::ordered_json& json, const std::string& file) {
@@ -56,6 +61,7 @@ std::vector<ConformRun> runs_from(const nlohmann::ordered_json& json, const std:
                    .steps = run.at("steps").get<std::int64_t>(),
                    .resume = run.at("resume").get<std::string>(),
                    .directory = run.at("directory").get<std::string>(),
+                   .split = run.at("split").get<std::vector<std::vector<int>>>(),
                    .watch_usage = run.at("watch_usage").get<bool>()});
   }
   return out;
@@ -68,7 +74,7 @@ Job Job::from(const launch::RankEnvironment& environment) {
   static const std::map<std::string, Kind> kKinds = {
       {"prove", Kind::kProve},       {"predict", Kind::kPredict}, {"export", Kind::kExport},
       {"describe", Kind::kDescribe}, {"probe", Kind::kProbe},     {"conform", Kind::kConform},
-                                                     {"device", Kind::kDevice}};
+      {"device", Kind::kDevice}};
   const auto kind = kKinds.find(environment.job);
   if (kind == kKinds.end()) refuse("TRAINHOST_JOB", "unknown job '" + environment.job + "'");
   const std::string text = read_text_file(environment.job_file, kMaxJobFile);

@@ -20,7 +20,12 @@ class OperationRecord {
  public:
   void add(std::string operation) {
     const std::lock_guard lock(mutex_);
-    operations_.push_back(std::move(operation));
+    if (!stopped_) operations_.push_back(std::move(operation));
+  }
+  /// Nothing is written down from here on.
+  void stop() {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
   }
   std::vector<std::string> operations() const {
     const std::lock_guard lock(mutex_);
@@ -29,7 +34,9 @@ class OperationRecord {
 
  private:
   mutable std::mutex mutex_;
-  std::vector<std::string> operations_;  // protected by mutex_
+  // State below is protected by mutex_.
+  std::vector<std::string> operations_;
+  bool stopped_ = false;
 };
 
 class RecordingCommunicator : public Communicator {

@@ -2,18 +2,19 @@
 #
 #   trainhost_add_plugin(NAME KIND device|strategy|model SOURCES a.cpp …
 #                        [LIBRARIES lib …] [OUTPUT_NAME x] [OUTPUT_DIRECTORY dir]
-#                        [NO_INSTALL] [NO_CHECK])
+#                        [NO_INSTALL] [NO_CHECK] [CHECK_ARGUMENTS --set data.dir=… …])
 #   trainhost_add_probe(NAME SOURCES a.cpp … [LIBRARIES lib …] [OUTPUT_NAME x] …)
 #
 # Both make OUTPUT_NAME.so (default: NAME.so), which exports one symbol and hides all else, so that
 # two plugins with copies of one library never meet. It finds what it needs beside itself; the host
 # brings LibTorch. A probe (trainhost/device_probe.h) has no LibTorch at all.
-# A CTest `check-plugin.NAME` is added where a trainhost program is known (in this tree, or
-# TRAINHOST_EXECUTABLE).
+# Two CTests are added where a trainhost program is known (in this tree, or TRAINHOST_EXECUTABLE):
+# `check-plugin.NAME`, the quick checks, and `conformance.NAME`, all of them (label `conformance`).
+# CHECK_ARGUMENTS are for both.
 
 function(trainhost_add_plugin NAME)
   cmake_parse_arguments(PARSE_ARGV 1 ARG "NO_INSTALL;NO_CHECK"
-                        "KIND;OUTPUT_NAME;OUTPUT_DIRECTORY" "SOURCES;LIBRARIES")
+                        "KIND;OUTPUT_NAME;OUTPUT_DIRECTORY" "SOURCES;LIBRARIES;CHECK_ARGUMENTS")
   _trainhost_refuse_unknown(trainhost_add_plugin ${NAME} "${ARG_UNPARSED_ARGUMENTS}"
                             "${ARG_KEYWORDS_MISSING_VALUES}" "${ARG_SOURCES}" "${ARG_LIBRARIES}")
   if(NOT ARG_KIND MATCHES "^(device|strategy|model)$")
@@ -96,6 +97,14 @@ function(_trainhost_add_check NAME KIND)
   else()
     return()
   endif()
-  add_test(NAME check-plugin.${NAME} COMMAND ${_program} check-plugin $<TARGET_FILE:${NAME}>)
+  add_test(NAME check-plugin.${NAME} COMMAND ${_program} check-plugin $<TARGET_FILE:${NAME}>
+           --quick ${ARG_CHECK_ARGUMENTS})
   set_tests_properties(check-plugin.${NAME} PROPERTIES TIMEOUT 300 LABELS "plugin;${KIND}")
+  if(NOT KIND STREQUAL "probe")
+    add_test(NAME conformance.${NAME} COMMAND ${_program} check-plugin $<TARGET_FILE:${NAME}>
+             ${ARG_CHECK_ARGUMENTS})
+    # Its ranks take the cores that other tests would have.
+    set_tests_properties(conformance.${NAME} PROPERTIES TIMEOUT 900 PROCESSORS 2
+                         LABELS "conformance;${KIND}")
+  endif()
 endfunction()

@@ -281,6 +281,8 @@ TEST_CASE("what a plugin says about itself is checked by its kind") {
   };
   CHECK(about("strategy", R"({"ranks": "threads"})").empty());
   CHECK_THAT(about("strategy", R"({"ranks": "fibres"})"), Contains("about.ranks"));
+  CHECK(about("strategy", R"({"exact": false})").empty());
+  CHECK_THAT(about("strategy", R"({"exact": "no"})"), Contains("about.exact"));
   CHECK_THAT(about("device", R"({"precisions": ["fp8"]})"), Contains("about.precisions"));
   CHECK_THAT(about("device", R"({"probe": "../evil.so"})"), Contains("about.probe"));
   CHECK_THAT(about("model", R"({"options": {}})"), Contains("about.options"));

@@ -35,7 +35,7 @@ main() {
   build "$work/mine"
   cd "$work/mine"
   runs 0 "100% tests passed" ctest --test-dir build
-  runs 0 "" trainhost check-plugin build/my_strategy.so
+  runs 0 "conforms" trainhost check-plugin build/my_strategy.so --quick
 
   runs 0 "done in" trainhost my_strategy.lua --run-dir two
   runs 0 "done in" trainhost my_strategy.lua devices=1 --run-dir one
@@ -57,7 +57,7 @@ main() {
   if command -v clang++-16 >/dev/null; then
     cp -r "$prefix/share/trainhost/template" "$work/clang"
     build "$work/clang" -DCMAKE_CXX_COMPILER=clang++-16
-    runs 0 "" trainhost check-plugin "$work/clang/build/my_strategy.so"
+    runs 0 "conforms" trainhost check-plugin "$work/clang/build/my_strategy.so" --quick
   else
     printf 'SKIPPED: no clang++-16, so the template was built with the default compiler alone\n'
   fi

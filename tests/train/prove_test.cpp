@@ -218,24 +218,25 @@ TEST_CASE("another seed gives another hash, the same one the same") {
 TEST_CASE("faults are found, with the first tensor and step") {
   const std::string model = GENERATE("tiny", "kgat");
   const Bench bench(recipe_of(model));
-  const auto differing = [&](const std::string& strategy) {
-    const auto json =
-        bench.proved({"--quick", "strategy=" + strategy, "optimizer={\"sgd\",lr=1e-2}"}, 1);
+  const auto differing = [&](const std::string& fault) {
+    const auto json = bench.proved({"--quick", "strategy={\"broken\",fault=\"" + fault + "\"}",
+                                    "optimizer={\"sgd\",lr=1e-2}"},
+                                   1);
     CHECK(json["runs"][1]["hash"] == json["runs"][0]["hash"]);
     const auto& faulty = json["runs"].back();
-    REQUIRE(faulty["strategy"] == strategy);
+    REQUIRE(faulty["strategy"] == "broken");
     CHECK(faulty["hash"] != json["runs"][0]["hash"]);
     return faulty["first_difference"];
   };
   const std::string first = model == "tiny" ? "fit" : "cf";
-  const auto no_division = differing("faulty_no_division");
+  const auto no_division = differing("no division");
   CHECK(no_division["place"] == first + " 1");
   CHECK(no_division["tensor"].get<std::string>().starts_with("parameter/"));
-  const auto last_bucket = differing("faulty_last_bucket");
+  const auto last_bucket = differing("last bucket");
   CHECK(last_bucket["place"] == first + " 1");
   CHECK_THAT(last_bucket["text"].get<std::string>(), Contains("not the same on all ranks"));
   // The first step has no older gradient to take.
-  CHECK(differing("faulty_stale_gradient")["place"] == first + " 2");
+  CHECK(differing("stale gradient")["place"] == first + " 2");
 }
 
 TEST_CASE("faults in the collectives of each stage are found") {
@@ -256,9 +257,9 @@ TEST_CASE("faults in the collectives of each stage are found") {
 }
 
 TEST_CASE("fast numerics find faults too") {
-  const std::string fault = GENERATE("faulty_no_division", "faulty_last_bucket");
+  const std::string fault = GENERATE("no division", "last bucket");
   const Bench bench(kKgat);
-  const auto json = bench.proved({"--fast", "--quick", "strategy=" + fault}, 1);
+  const auto json = bench.proved({"--fast", "--quick", "strategy={\"broken\",fault=\"" + fault + "\"}"}, 1);
   CHECK(json["runs"].back().contains("first_difference"));
 }
 
@@ -269,9 +270,9 @@ TEST_CASE("for people: a table, what differs, and the exit code") {
   CHECK(good.code == 0);
   CHECK_THAT(good.output, Contains("single, 2 virtual ranks") && Contains("the reference") &&
                               Contains("fit 2") && Contains("shrink 2") && Contains("every bit"));
-  const Ended bad = bench.prove({"--quick", "strategy=faulty_no_division"});
+  const Ended bad = bench.prove({"--quick", "strategy={\"broken\",fault=\"no division\"}"});
   CHECK(bad.code == 1);
-  CHECK_THAT(bad.output, Contains("DIFFERS") && Contains("faulty_no_division differs first after "
+  CHECK_THAT(bad.output, Contains("DIFFERS") && Contains("broken differs first after "
                                                          "step fit 1: tensor 'parameter/"));
 }
 
