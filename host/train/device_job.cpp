@@ -25,7 +25,7 @@ namespace trainhost::train {
 namespace {
 
 constexpr double kPatience = 20;      // seconds of a collective, where nobody is late on purpose
-constexpr double kShortPatience = 1;  // where somebody is
+constexpr double kShortPatience = 3;  // where somebody is
 constexpr double kAtOnce = 5;         // for what must not wait for a time-out
 
 struct Skip {
@@ -212,6 +212,11 @@ class Trial {
     const auto session = device_->open(index_, options_);
     settle_vector_math();
     const auto store = make_store(environment_, options_.abort, kPatience);
+    // All are there before the time-out of a trial can count against one that starts late.
+    store->set("there/" + std::to_string(environment_.rank), "yes");
+    for (int rank = 0; rank < environment_.world; ++rank) {
+      store->wait("there/" + std::to_string(rank), [] {});
+    }
     const auto communicator =
         session->communicator(*store, "trial", environment_.rank, environment_.world);
     try_group(job_.trial, place(*communicator, *session));

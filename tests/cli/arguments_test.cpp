@@ -46,7 +46,13 @@ TEST_CASE("the commands") {
   CHECK_FALSE((describe.probe || describe.measure));
   CHECK(parsed<cli::ResumeArguments>({"resume", "runs/a"}).run_directory == "runs/a");
   CHECK(parsed<cli::PluginsArguments>({"plugins", "--json"}).json);
-  CHECK(parsed<cli::CheckPluginArguments>({"check-plugin", "a.so", "--only", "elf"}).only == "elf");
+  const auto check = parsed<cli::CheckPluginArguments>(
+      {"check-plugin", "a.so", "--only", "elf", "--only", "leaks", "--quick", "--seed", "3",
+       "--worlds", "2,8", "--device", "cuda", "--set", "model.x=1", "--set", "data.dir=/a"});
+  CHECK(check.only == std::vector<std::string>{"elf", "leaks"});
+  CHECK(check.worlds == std::vector<std::int64_t>{2, 8});
+  CHECK(check.overrides == std::vector<std::string>{"model.x=1", "data.dir=/a"});
+  CHECK((check.quick && check.seed == 3 && check.device == "cuda" && !check.list));
   CHECK(parsed<cli::RecipesArguments>({"recipes"}).copy.empty());
   CHECK(parsed<cli::RecipesArguments>({"recipes", "copy", "quickstart", "x"}).to == "x");
 }
@@ -103,6 +109,8 @@ TEST_CASE("what is not understood is refused with a hint") {
       {{"describe", "a.lua", "--world", "99999999999999"}, "--world 1,2,4,8"},
       {{"resume"}, "RUN"},
       {{"check-plugin"}, "FILE"},
+      {{"check-plugin", "a.so", "--worlds", "0"}, "--world"},
+      {{"check-plugin", "a.so", "--set", "x"}, "key=value"},
       {{"plugins", "extra"}, "extra"},
   };
   for (const Case& each : cases) {

@@ -1,5 +1,5 @@
-// check-plugin on plugins that are wrong on purpose: each fails the check that is for its fault, and
-// no other.
+// check-plugin on plugins that are wrong on purpose: each fails the check that is for its fault,
+// and no other.
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -13,7 +13,10 @@ using Arguments = std::vector<std::string>;
 using Json = nlohmann::json;
 using Catch::Matchers::Contains;
 
-std::string file(const std::string& name) { return TRAINHOST_BROKEN "/" + name + ".so"; }
+std::string file(const std::string& name) {
+  const bool strategy = name == "broken" || name == "faulty_zero";
+  return (strategy ? TRAINHOST_BROKEN_STRATEGIES "/" : TRAINHOST_BROKEN "/") + name + ".so";
+}
 
 Json checked(const std::string& name, Arguments more) {
   const TemporaryFolder folder;
@@ -79,9 +82,9 @@ TEST_CASE("each mistake of a model fails the check that is for it") {
       GENERATE(Mistake{"split", "model.split"}, Mistake{"zero rows", "model.zero-rows"},
                Mistake{"evaluation", "model.evaluation"});
   CAPTURE(mistake.name);
-  const Json report =
-      checked("broken_model", {"--worlds", "1,2,3", "--set",
-                               std::string("model.mistake=\"") + mistake.name + "\""});
+  const Json report = checked(
+      "broken_model",
+      {"--worlds", "1,2,3", "--set", std::string("model.mistake=\"") + mistake.name + "\""});
   INFO(report.dump(1));
   CHECK(failed(report) == std::set<std::string>{mistake.check});
 }

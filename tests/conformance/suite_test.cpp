@@ -27,9 +27,8 @@ using plugins::test::TemporaryFolder;
 using plugins::test::with_note_text;
 
 /// Of a file and of what loads it.
-const std::vector<std::string> kFileChecks{"readable", "elf",     "note",    "schema",
-                                           "fingerprint", "symbols", "needed",  "runpath",
-                                           "scan"};
+const std::vector<std::string> kFileChecks{"readable", "elf",    "note",    "schema", "fingerprint",
+                                           "symbols",  "needed", "runpath", "scan"};
 
 std::vector<std::string> operator+(std::vector<std::string> left,
                                    const std::vector<std::string>& right) {
@@ -172,8 +171,8 @@ TEST_CASE("check-plugin's exit code, JSON, list and progress") {
   CHECK(report["seed"] == 7);
   REQUIRE(report["checks"].size() == kFileChecks.size());
   CHECK(report["checks"][0]["outcome"] == "pass");
-  CHECK(report["checks"][0]["repeat"] == "trainhost check-plugin " + fixture("zero9") +
-                                             " --only readable --seed 7");
+  CHECK(report["checks"][0]["repeat"] ==
+        "trainhost check-plugin " + fixture("zero9") + " --only readable --seed 7");
   CHECK_THAT(err.str(), Contains("[1/9] readable  pass"));
 
   std::ostringstream text;
