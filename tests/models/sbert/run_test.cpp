@@ -124,7 +124,7 @@ TEST_CASE("training finds what generated sentences have in common") {
   CHECK_THAT(out, Contains("GENERATED SENTENCES") && Contains("before the first step"));
   const std::string csv =
       read(bench.folder / "long/eval/similarity_evaluation_generated_results.csv");
-  CHECK_THAT(csv, Catch::StartsWith("epoch,steps,cosine_pearson,cosine_spearman\n0,0,"));
+  CHECK_THAT(csv, Catch::StartsWith("epoch,steps,cosine_pearson,cosine_spearman\n0.0,0,"));
   std::ifstream lines(bench.folder / "long/metrics.jsonl");
   for (std::string line; std::getline(lines, line);) {
     const Json step = Json::parse(line);
