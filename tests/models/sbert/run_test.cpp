@@ -2,6 +2,7 @@
 // data from files, and what is wrong with them.
 #include <filesystem>
 #include <regex>
+#include <sstream>
 
 #include "run_support.h"
 
@@ -146,6 +147,13 @@ TEST_CASE("evaluation every so many steps, and checkpoints") {
   for (const char* step : {"3", "6", "9", "10"}) {
     CHECK(std::filesystem::exists(bench.folder / (std::string("steps/checkpoints/step-") + step)));
   }
+  std::istringstream csv(
+      read(bench.folder / "steps/eval/similarity_evaluation_generated_results.csv"));
+  std::string places;
+  for (std::string line; std::getline(csv, line);) {
+    places += line.substr(0, line.find(',', line.find(',') + 1)) + "\n";
+  }
+  CHECK(places == "epoch,steps\n0.8,4\n1.6,8\n2.0,10\n");
 }
 
 TEST_CASE("files of texts train, and mistakes in them are told by file and line") {
