@@ -63,6 +63,7 @@ Line line_through(double rows0, double value0, double rows1, double value1) {
   Line line;
   line.b = (value1 - value0) / (rows1 - rows0);
   line.a = value1 - line.b * rows1;
+  if (line.a < 0) return {0, value1 / rows1};
   return line;
 }
 

@@ -34,7 +34,8 @@ struct Line {
   double a = 0, b = 0;
   double at(double rows) const { return a + b * rows; }
 };
-/// Through two points; flat through the higher one where they do not rise.
+/// Through two points; flat through the higher one where they do not rise, from the origin through
+/// it where they would fall below zero: neither bytes nor seconds do.
 Line line_through(double rows0, double value0, double rows1, double value1);
 
 /// What so many unconnected ranks found on this machine.

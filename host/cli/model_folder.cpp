@@ -4,22 +4,32 @@
 
 #include "host/cli/prepared_run.h"
 #include "host/recipe/recipe.h"
+#include "trainhost/error.h"
 
 namespace trainhost::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-const plugins::PluginInfo* who_opens(const fs::path& folder, plugins::Catalog& catalog) {
+/// The model plugin that opens it. Throws trainhost::Error where none does.
+const plugins::PluginInfo& who_opens(const fs::path& folder, plugins::Catalog& catalog) {
+  std::string known = "plan.json (a run directory)";
   for (const std::string& id : catalog.known_ids(plugins::Kind::kModel)) {
     const plugins::PluginInfo* info = catalog.find(plugins::Kind::kModel, id);
-    std::error_code ignored;
-    if (info != nullptr && !info->folder_file.empty() &&
-        fs::is_regular_file(folder / info->folder_file, ignored)) {
-      return info;
+    if (info == nullptr) continue;
+    for (const std::string& file : info->folder_files) {
+      std::error_code ignored;
+      if (fs::is_regular_file(folder / file, ignored)) return *info;
+      known += ", " + file + " (" + id + ")";
     }
   }
-  return nullptr;
+  throw Error(
+      Failure::kUser,
+      {.where = folder.string(),
+       .what = "this folder is neither a run nor a model that a plugin opens",
+       .expected = "one of these files in it: " + known,
+       .fix = "name the run directory that `trainhost RECIPE` printed, such as runs/NAME, or "
+              "a model's own folder"});
 }
 
 std::string lua_text(const std::string& text) {
@@ -38,12 +48,14 @@ std::optional<recipe::RunPlan> plan_of_model_folder(const std::string& folder,
                                                     plugins::Catalog& catalog) {
   std::error_code ignored;
   const fs::path path = fs::absolute(folder).lexically_normal();
-  if (fs::exists(path / "plan.json", ignored)) return std::nullopt;
-  const plugins::PluginInfo* model = who_opens(path, catalog);
-  if (model == nullptr) return std::nullopt;
+  // What is not there is said by what reads run directories.
+  if (!fs::is_directory(path, ignored) || fs::exists(path / "plan.json", ignored)) {
+    return std::nullopt;
+  }
+  const plugins::PluginInfo& model = who_opens(path, catalog);
   // The optimizer and the loop are what every recipe has; nothing is trained.
-  const std::string source = "return { name = \"predict\", model = { " + lua_text(model->id) +
-                             ", " + model->folder_option + " = " + lua_text(path.string()) +
+  const std::string source = "return { name = \"predict\", model = { " + lua_text(model.id) + ", " +
+                             model.folder_option + " = " + lua_text(path.string()) +
                              " }, optimizer = { \"adam\", lr = 1 }, "
                              "train = { epochs = 1, batch = 1 } }";
   recipe::RunPlan plan =

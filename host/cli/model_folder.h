@@ -13,8 +13,8 @@
 
 namespace trainhost::cli {
 
-/// The plan of a process that opens this folder; nothing where it is a run directory, or no model
-/// plugin knows such a folder. `overrides`: devices=…, model.…=….
+/// The plan of a process that opens this folder; nothing where it is a run directory or not there.
+/// `overrides`: devices=…, model.…=…. Throws trainhost::Error where no model plugin knows it.
 std::optional<recipe::RunPlan> plan_of_model_folder(const std::string& folder,
                                                     const std::vector<std::string>& overrides,
                                                     plugins::Catalog& catalog);

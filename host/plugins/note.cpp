@@ -179,10 +179,13 @@ void parse_folder(const Fields& about, PluginInfo& info) {
   const Json* folder = about.find("folder");
   if (folder == nullptr) return;
   const Fields fields(*folder, "about.folder", info.file);
-  info.folder_file = fields.text("file");
+  info.folder_files = fields.texts("files");
   info.folder_option = fields.text("option");
-  if (info.folder_file.empty() || info.folder_file.find('/') != std::string::npos) {
-    fields.wrong("file", "a file name, no path");
+  const auto is_name = [](const std::string& file) {
+    return !file.empty() && file.find('/') == std::string::npos;
+  };
+  if (info.folder_files.empty() || !std::ranges::all_of(info.folder_files, is_name)) {
+    fields.wrong("files", "names of files, no paths");
   }
   if (!is_id(info.folder_option)) fields.wrong("option", "the name of a model option");
 }

@@ -20,19 +20,19 @@ struct PluginInfo {
 
   std::string id, version, file, summary;
   Kind kind = Kind::kModel;
-  std::string options_json = "[]";      ///< JSON list of option schemas (see host/recipe/schema.h)
-  std::string data_json = "[]";         ///< a model's data options, same form
-  std::vector<Objective> objectives;    ///< models only
-  std::string folder_file;              ///< models only: what marks a folder that it opens, or ""
-  std::string folder_option;            ///< models only: the option that names such a folder
-  bool predicts_on_all_ranks = false;   ///< models only
-  bool ranks_are_threads = false;       ///< strategies only
-  std::string ranks_option;             ///< strategies only: how many ranks share each device
-  bool exact = true;                    ///< strategies only: the numbers are those of one process
-  std::vector<std::string> precisions;  ///< devices only: "fp32", "bf16", "fp16"
-  std::string probe;                    ///< devices only: file name of its probe, or ""
-  std::vector<std::string> warnings;    ///< differences of the builds that do not matter by rule
-  std::string note;                     ///< the JSON text as stamped
+  std::string options_json = "[]";    ///< JSON list of option schemas (see host/recipe/schema.h)
+  std::string data_json = "[]";       ///< a model's data options, same form
+  std::vector<Objective> objectives;  ///< models only
+  std::vector<std::string> folder_files;  ///< models only: each marks a folder that it opens
+  std::string folder_option;              ///< models only: the option that names such a folder
+  bool predicts_on_all_ranks = false;     ///< models only
+  bool ranks_are_threads = false;         ///< strategies only
+  std::string ranks_option;               ///< strategies only: how many ranks share each device
+  bool exact = true;                      ///< strategies only: the numbers are those of one process
+  std::vector<std::string> precisions;    ///< devices only: "fp32", "bf16", "fp16"
+  std::string probe;                      ///< devices only: file name of its probe, or ""
+  std::vector<std::string> warnings;      ///< differences of the builds that do not matter by rule
+  std::string note;                       ///< the JSON text as stamped
 };
 
 }  // namespace trainhost::plugins

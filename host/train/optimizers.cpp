@@ -9,19 +9,35 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 
 namespace trainhost::train {
 namespace {
 
-/// Σ g² over one block: four lanes in a fixed pattern, so the sum has one order.
+// Left to itself the compiler keeps such sums in memory.
+using Floats = float __attribute__((vector_size(64)));
+using Doubles = double __attribute__((vector_size(128)));
+constexpr int kLanes = 16;
+
+/// Σ g² over one block: lanes in a fixed pattern, so the sum has one order on every processor.
 double block_squares(const float* values, std::int64_t count) {
-  double lanes[4] = {0, 0, 0, 0};
-  for (std::int64_t i = 0; i < count; ++i) {
-    const double value = values[i];
-    lanes[i & 3] += value * value;
+  Doubles lanes{};
+  const std::int64_t whole = count / kLanes * kLanes;
+  for (std::int64_t i = 0; i < whole; i += kLanes) {
+    Floats chunk;
+    std::memcpy(&chunk, values + i, sizeof(chunk));
+    const Doubles wide = __builtin_convertvector(chunk, Doubles);
+    lanes += wide * wide;
   }
-  return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+  for (std::int64_t i = whole; i < count; ++i) {
+    const double value = values[i];
+    lanes[i - whole] += value * value;
+  }
+  for (int width = kLanes / 2; width > 0; width /= 2) {
+    for (int lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
+  }
+  return lanes[0];
 }
 
 /// What a fused kernel takes: the slices of one group as lists.

@@ -4,10 +4,10 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <sstream>
 
+#include "host/telemetry/evaluation_csv.h"
 #include "host/train/clock.h"
 #include "host/train/schedule.h"
 #include "trainhost/error.h"
@@ -24,19 +24,6 @@ std::string short_text(double value) {
   std::ostringstream out;
   out << value;
   return out.str();
-}
-
-/// With the place of the evaluation before the model's own columns.
-telemetry::Evaluation::Row csv_row(const EvaluationRow& row, std::int64_t epoch,
-                                   std::int64_t step) {
-  telemetry::Evaluation::Row out{row.file, "epoch,steps",
-                                 std::to_string(epoch) + "," + std::to_string(step)};
-  for (const std::string& column : row.columns) out.header += "," + column;
-  for (const double value : row.values) {
-    char text[32];
-    out.line.append(",").append(text, std::to_chars(text, text + sizeof(text), value).ptr);
-  }
-  return out;
 }
 
 }  // namespace
@@ -381,6 +368,19 @@ void Trainer::follow_loss_scale(int objective, const std::string& place, bool ov
   }
 }
 
+double Trainer::epochs_passed() const {
+  double done = 0, all = 0;
+  for (std::size_t o = 0; o < objectives_.size() && position_.epoch < parts_.plan.train.epochs;
+       ++o) {
+    const auto steps = static_cast<double>(
+        objectives_[o].source->steps(position_.epoch, objectives_[o].plan->effective_batch));
+    const auto here = static_cast<std::int64_t>(o) - position_.objective;
+    done += here < 0 ? steps : here == 0 ? static_cast<double>(position_.step) : 0;
+    all += steps;
+  }
+  return static_cast<double>(position_.epoch) + (all > 0 ? done / all : 0);
+}
+
 void Trainer::evaluate() {
   const bool midway = position_.step > 0 || position_.objective > 0;
   parts_.host.doing("evaluating at step " + std::to_string(global_step()));
@@ -421,7 +421,8 @@ void Trainer::evaluate() {
     event.best = position_.best;
     event.is_best = better;
     for (const EvaluationRow& row : evaluation.rows) {
-      event.rows.push_back(csv_row(row, event.epoch + 1, event.global_step));
+      event.rows.push_back(telemetry::evaluation_row(row.file, row.columns, row.values,
+                                                     epochs_passed(), event.global_step));
     }
     event.seconds = now() - begin;
     parts_.host.events().send(event);

@@ -96,6 +96,8 @@ class Trainer {
   void save_checkpoint();
   void send_summary(bool interrupted);
   std::int64_t global_step() const;
+  /// With the part of the epoch that is being trained.
+  double epochs_passed() const;
   std::string place(int objective, std::int64_t step, std::int64_t steps) const;
 
   const Parts parts_;

@@ -52,6 +52,7 @@ TEST_CASE("a line through two batches") {
   // Noise, or one and the same batch: the larger figure for all.
   CHECK(line_through(4, 22, 8, 14).at(100) == Approx(22));
   CHECK(line_through(4, 14, 4, 15).at(100) == Approx(15));
+  CHECK(line_through(4, 1, 8, 22).at(2) == Approx(5.5));
 }
 
 TEST_CASE("a step is computation, update and what is sent; too many ranks take turns") {

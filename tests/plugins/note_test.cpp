@@ -292,12 +292,13 @@ TEST_CASE("what a plugin says about itself is checked by its kind") {
              Contains("batch_factor"));
   CHECK_THAT(about("model", R"({"objectives": [{"name": "a"}, {"name": "a"}]})"),
              Contains("no other one has"));
-  CHECK_THAT(about("model", R"({"folder": {"file": "a/b", "option": "dir"}})"),
-             Contains("about.folder.file"));
-  CHECK_THAT(about("model", R"({"folder": {"file": "modules.json"}})"),
+  CHECK_THAT(about("model", R"({"folder": {"files": ["a", "a/b"], "option": "dir"}})"),
+             Contains("about.folder.files"));
+  CHECK_THAT(about("model", R"({"folder": {"option": "dir"}})"), Contains("about.folder.files"));
+  CHECK_THAT(about("model", R"({"folder": {"files": ["modules.json"]}})"),
              Contains("about.folder.option"));
   CHECK_THAT(about("model", R"({"predict_ranks": "some"})"), Contains("about.predict_ranks"));
-  CHECK(about("model", R"({"folder": {"file": "modules.json", "option": "dir"}})").empty());
+  CHECK(about("model", R"({"folder": {"files": ["modules.json"], "option": "dir"}})").empty());
   CHECK(about("model", R"({"objectives": [{"name": "cf"}, {"name": "kg", "batch_factor": 2}]})")
             .empty());
 }

@@ -132,7 +132,8 @@ Named measure(Similarity similarity, const std::vector<double>& scores,
 
 EvaluatorResult binary_classification(const EvaluatorSettings& settings, const PairScores& scores,
                                       std::span<const double> labels) {
-  EvaluatorResult out{.csv = {.file = csv_file("binary_classification_evaluation", settings)}};
+  EvaluatorResult out;
+  out.csv.file = csv_file("binary_classification_evaluation", settings);
   Named most;
   for (std::size_t f = 0; f < settings.similarities.size(); ++f) {
     const std::string function = name_of(settings.similarities[f]);

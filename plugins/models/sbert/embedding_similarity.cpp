@@ -11,7 +11,8 @@ namespace sbert {
 EvaluatorResult embedding_similarity(const EvaluatorSettings& settings, const PairScores& scores,
                                      std::span<const double> labels) {
   constexpr double kNone = -std::numeric_limits<double>::infinity();
-  EvaluatorResult out{.csv = {.file = csv_file("similarity_evaluation", settings)}};
+  EvaluatorResult out;
+  out.csv.file = csv_file("similarity_evaluation", settings);
   double best_pearson = kNone, best_spearman = kNone;
   for (std::size_t f = 0; f < settings.similarities.size(); ++f) {
     const std::string function = name_of(settings.similarities[f]);

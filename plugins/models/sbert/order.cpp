@@ -43,13 +43,6 @@ Order::Order(std::vector<OrderedSet> sets, Mix mix, bool drop_last, std::uint64_
   }
 }
 
-std::int64_t Order::epochs() const {
-  if (mix_ != Mix::kInTurn) return 1;
-  std::int64_t out = 0;
-  for (const OrderedSet& one : sets_) out += one.epochs;
-  return out;
-}
-
 std::int64_t Order::steps(std::int64_t epoch, std::int64_t effective) const {
   const std::vector<std::size_t> sets = sets_of(epoch);
   std::vector<std::int64_t> counts;

@@ -28,7 +28,7 @@ enum class Mix {
   kProportional,
   /// A step of each set in turn, until the first has none left (as sentence-transformers does it).
   kRoundRobin,
-  /// The first set for its epochs, then the second for its own, …
+  /// The first set for its epochs, then the second for its own, …; the last one goes on.
   kInTurn,
 };
 
@@ -59,8 +59,6 @@ class Order {
   Chosen choose(std::int64_t epoch, std::int64_t step, std::int64_t effective, std::int64_t begin,
                 std::int64_t end) const;
 
-  /// kInTurn: the epochs that the sets ask for, together; else 1.
-  std::int64_t epochs() const;
   const std::vector<OrderedSet>& sets() const { return sets_; }
 
  private:

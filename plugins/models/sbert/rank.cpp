@@ -126,7 +126,7 @@ Evaluation Rank::evaluate(Execution& execution) {
     EvaluatorResult result = measure(set, execution);
     for (const auto& [name, value] : result.metrics) out.metrics.push_back({name, value});
     if (out.watched.empty()) out.watched = result.primary;
-    out.rows.push_back({result.csv.file, result.csv.columns, result.csv.values});
+    out.rows.push_back(result.csv);
   }
   return out;
 }

@@ -93,7 +93,7 @@ void add(const RetrievalSettings& settings, const Found& found, double* sums) {
 using CsvColumns = std::vector<std::pair<std::string, double>>;
 
 /// The file has precision and recall in turn, and the mean reciprocal rank before the gains.
-void append_in_csv_order(const std::vector<CsvColumns>& families, CsvLine& csv) {
+void append_in_csv_order(const std::vector<CsvColumns>& families, trainhost::EvaluationRow& csv) {
   const auto append = [&](const std::pair<std::string, double>& column) {
     csv.columns.push_back(column.first);
     csv.values.push_back(column.second);
@@ -198,8 +198,8 @@ std::vector<double> Retrieval::sums(std::span<const std::vector<std::int64_t>> r
 
 EvaluatorResult information_retrieval(const RetrievalSettings& settings,
                                       std::span<const double> sums) {
-  EvaluatorResult out{
-      .csv = {.file = csv_file("Information-Retrieval_evaluation", settings), .line_end = "\n"}};
+  EvaluatorResult out;
+  out.csv.file = csv_file("Information-Retrieval_evaluation", settings);
   const double queries = std::max(1.0, sums[0]);
   const double* next = sums.data() + 1;
   double best = -1;

@@ -22,7 +22,8 @@
 //   {"name": "loss", "type": "string", "default": "", "help": "in place of model.loss"},
 //   {"name": "weight", "type": "number", "default": 0, "min": 0,
 //    "help": "share under mix = \"proportional\"; 0: the number of its rows"},
-//   {"name": "epochs", "type": "int", "default": 1, "min": 1, "help": "under mix = \"in_turn\""},
+//   {"name": "epochs", "type": "int", "default": 1, "min": 1, "help": "under
+//    mix = \"in_turn\"; the last set goes on until train.epochs"},
 //   {"name": "order", "type": "string", "default": "random",
 //    "one_of": ["random", "length", "no_duplicates"], "help": "what a batch is made of"},
 //   {"name": "prompts", "type": "list<string>", "default": [], "max_items": 64,

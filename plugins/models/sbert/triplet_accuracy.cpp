@@ -21,7 +21,8 @@ std::vector<double> triplet_hits(std::span<const Similarity> similarities,
 
 EvaluatorResult triplet_accuracy(const EvaluatorSettings& settings, std::span<const double> hits,
                                  std::int64_t rows) {
-  EvaluatorResult out{.csv = {.file = csv_file("triplet_evaluation", settings)}};
+  EvaluatorResult out;
+  out.csv.file = csv_file("triplet_evaluation", settings);
   for (std::size_t f = 0; f < settings.similarities.size(); ++f) {
     const std::string function = name_of(settings.similarities[f]);
     const double accuracy = hits[f] / static_cast<double>(std::max<std::int64_t>(1, rows));

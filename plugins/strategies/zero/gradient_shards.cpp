@@ -1,6 +1,8 @@
 #include "gradient_shards.h"
 
+#include <ATen/ops/add.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
@@ -70,6 +72,7 @@ void GradientShards::issue(std::size_t bucket) {
       parameter->leaf.mutable_grad() = at::Tensor();
     }
   }
+  shards_[bucket].fresh = false;
 }
 
 /// [begin, begin + most) of each rank's part of a bucket.
@@ -80,6 +83,7 @@ void GradientShards::issue_piece(std::size_t bucket, std::int64_t begin, std::in
   const ShardLayout& layout = layouts_[bucket];
   staging.bucket = bucket;
   staging.begin = begin;
+  staging.fresh = shards_[bucket].fresh;
   staging.busy = true;
   std::int64_t all = 0;
   staging.counts.clear();
@@ -144,12 +148,14 @@ void GradientShards::finish(Staging& staging) {
   wait(staging.work);
   staging.work.reset();
   c10::NoGradGuard no_grad;
-  Shard& shard = shards_[staging.bucket];
-  // Added to zeros also the first time: a copy would keep a sum's negative zeros.
-  if (shard.fresh) shard.sum.zero_();
-  shard.fresh = false;
   if (staging.mine.numel() == 0) return;
-  shard.sum.narrow(0, staging.begin, staging.mine.numel()).add_(staging.mine);
+  at::Tensor sum = shards_[staging.bucket].sum.narrow(0, staging.begin, staging.mine.numel());
+  if (staging.fresh) {
+    // Zero is added also the first time: a copy would keep a sum's negative zeros.
+    at::add_out(sum, staging.mine, at::scalar_tensor(0, staging.mine.scalar_type()));
+  } else {
+    sum.add_(staging.mine);
+  }
 }
 
 at::ScalarType wire_dtype(const ShardLayout& layout, std::optional<at::ScalarType> gradient_dtype,

@@ -41,7 +41,7 @@ class GradientShards {
  private:
   struct Shard {
     at::Tensor sum;      // [this rank's count]
-    bool fresh = false;  // nothing was added in this step
+    bool fresh = false;  // nothing was issued in this step
   };
   struct Staging {
     at::Tensor bytes;  // in the communicator's memory
@@ -49,6 +49,7 @@ class GradientShards {
     std::size_t bucket = 0;
     std::int64_t begin = 0;              // of the piece, in each rank's part
     std::vector<std::int64_t> counts{};  // of the piece, by rank
+    bool fresh = false;                  // nothing was added to the shard before
     at::Tensor mine{};                   // this rank's, in `bytes`
     bool busy = false;
   };

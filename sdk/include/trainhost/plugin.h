@@ -21,8 +21,8 @@
 //   model       "data": the options of the recipe's `data` table; "objectives": [ {"name",
 //               "batch_option", "batch_factor", "lr_option"} ]: the model options that override the
 //               objective's batch (else batch_factor × train.batch) and lr (else optimizer.lr);
-//               "folder": {"file", "option"}: a folder that holds this file is a trained model in a
-//               form of others, which `predict` opens by the model option of that name;
+//               "folder": {"files", "option"}: a folder that holds one of these files is a trained
+//               model in a form of others, which `predict` opens by the model option of that name;
 //               "predict_ranks": "one" (default) or "all" (predict.h)
 //
 // The recipe names a plugin by its id, by the last dotted part of it, or by a path to the file.

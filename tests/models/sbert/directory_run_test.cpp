@@ -136,10 +136,26 @@ TEST_CASE("a folder that is trained, exported and opened again is the same model
   CHECK(lengths["max_seq_length"] == (style == "new" ? 24 : 12));
 }
 
+TEST_CASE("a folder of transformers is opened with mean pooling") {
+  const Bench bench;
+  write_sentences(bench);
+  const std::string folder = copy_of(bench, "new");
+  for (const char* module : {"modules.json", "1_Pooling", "2_Normalize"}) {
+    fs::remove_all(fs::path(folder) / module);
+  }
+  check_embeddings(
+      array(predicted(bench, folder, {"--input", "sentences.txt", "model.normalise=true"})),
+      golden()["new"]["embeddings"]);
+}
+
 TEST_CASE("folders that cannot be opened say why") {
   const Bench bench;
   write_sentences(bench);
   CHECK_THAT(refused(bench, "nowhere"), Contains("nowhere: there is no such run directory"));
+  fs::create_directory(bench.folder / "empty");
+  CHECK_THAT(refused(bench, "empty"), Contains("neither a run nor a model") &&
+                                          Contains("plan.json") &&
+                                          Contains("modules.json (sbert)"));
   const std::string folder = copy_of(bench, "new");
 
   const std::string weights = read(folder + "/model.safetensors");

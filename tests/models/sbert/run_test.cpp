@@ -2,6 +2,7 @@
 // data from files, and what is wrong with them.
 #include <filesystem>
 #include <regex>
+#include <sstream>
 
 #include "run_support.h"
 
@@ -124,7 +125,7 @@ TEST_CASE("training finds what generated sentences have in common") {
   CHECK_THAT(out, Contains("GENERATED SENTENCES") && Contains("before the first step"));
   const std::string csv =
       read(bench.folder / "long/eval/similarity_evaluation_generated_results.csv");
-  CHECK_THAT(csv, Catch::StartsWith("epoch,steps,cosine_pearson,cosine_spearman\n0,0,"));
+  CHECK_THAT(csv, Catch::StartsWith("epoch,steps,cosine_pearson,cosine_spearman\n0.0,0,"));
   std::ifstream lines(bench.folder / "long/metrics.jsonl");
   for (std::string line; std::getline(lines, line);) {
     const Json step = Json::parse(line);
@@ -146,6 +147,13 @@ TEST_CASE("evaluation every so many steps, and checkpoints") {
   for (const char* step : {"3", "6", "9", "10"}) {
     CHECK(std::filesystem::exists(bench.folder / (std::string("steps/checkpoints/step-") + step)));
   }
+  std::istringstream csv(
+      read(bench.folder / "steps/eval/similarity_evaluation_generated_results.csv"));
+  std::string places;
+  for (std::string line; std::getline(csv, line);) {
+    places += line.substr(0, line.find(',', line.find(',') + 1)) + "\n";
+  }
+  CHECK(places == "epoch,steps\n0.8,4\n1.6,8\n2.0,10\n");
 }
 
 TEST_CASE("files of texts train, and mistakes in them are told by file and line") {
