@@ -97,7 +97,7 @@ TEST_CASE("memory of a communicator counts once") {
   Nobody nobody;
   nobody.own_memory = GENERATE(false, true);
   SentBytes sent;
-  CountingCommunicator counting(nobody, sent, memory);
+  CountingCommunicator counting(nobody, sent, &memory);
   const std::int64_t before = memory.current();
   {
     const at::Tensor bytes = counting.allocate(4096);
@@ -111,7 +111,7 @@ TEST_CASE("memory of a communicator counts once") {
 TEST_CASE("what a rank sends, and for whom") {
   Nobody nobody;
   SentBytes sent;
-  CountingCommunicator counting(nobody, sent, counter());
+  CountingCommunicator counting(nobody, sent, &counter());
   const at::Tensor data = at::empty({100}, at::kFloat);  // 400 bytes
   const std::vector<std::int64_t> counts{10, 20, 30, 40};
   std::int64_t before = 0;
