@@ -153,7 +153,7 @@ std::string bars_of(const std::string& data, const Picture& picture, bool errors
                     out.empty() ? "" : ", \\\n", from, color, quoted(picture.series[s].name));
     if (errors) {
       out += fmt::format(
-          ", \\\n  {} using 1:2:3:4 with yerrorbars pt -1 lw 1.4 lc rgb '#333333' "
+          ", \\\n  {} using 1:2:3:4 with yerrorbars pt 7 ps 0 lw 1.4 lc rgb '#333333' "
           "notitle",
           from);
     }
@@ -180,7 +180,7 @@ std::string lines_of(const std::string& data, const Picture& picture, bool error
                        from, color, title);
     if (errors) {
       out += fmt::format(
-          ", \\\n  {} using 1:2:3:4 with yerrorbars pt -1 lw 1.4 lc rgb '{}' "
+          ", \\\n  {} using 1:2:3:4 with yerrorbars pt 7 ps 0 lw 1.4 lc rgb '{}' "
           "notitle",
           from, color);
     }
