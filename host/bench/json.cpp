@@ -56,7 +56,7 @@ struct ToLiteral {
   std::string operator()(std::int64_t number) const { return std::to_string(number); }
   std::string operator()(double number) const { return recipe::number_text(number); }
   std::string operator()(const std::string& text) const {
-    return is_plain_word(text) || text.starts_with('/') ? text : quoted(text);
+    return is_plain_word(text) ? text : quoted(text);
   }
   std::string operator()(const List& list) const {
     std::string out;
@@ -75,10 +75,10 @@ struct ToLiteral {
 
 std::string literal(const Value& value) { return std::visit(ToLiteral{}, value.data); }
 
-/// At the top of an override a text stands bare.
+/// At the top of an override a text may stand bare, blanks included.
 std::string value_text(const Value& value) {
   const auto* text = std::get_if<std::string>(&value.data);
-  if (text != nullptr && is_plain_word(*text)) return *text;
+  if (text != nullptr && text->starts_with('/') && !text->ends_with(' ')) return *text;
   return literal(value);
 }
 

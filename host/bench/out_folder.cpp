@@ -11,6 +11,7 @@
 #include <fstream>
 
 #include "host/recipe/text.h"
+#include "host/telemetry/text_layout.h"
 #include "trainhost/error.h"
 
 namespace trainhost::bench {
@@ -60,7 +61,7 @@ OutFolder::OutFolder(const std::string& path) {
 
 std::string OutFolder::inside(const std::string& name) const {
   const fs::path given(name);
-  if (name.empty() || name.size() > kLongestName || !recipe::is_clean_text(name)) {
+  if (name.empty() || name.size() > kLongestName || telemetry::printable(name) != name) {
     refuse(name, "it is no file name");
   }
   if (given.is_absolute()) refuse(name, "it is an absolute path");
@@ -94,6 +95,9 @@ std::string OutFolder::write(const std::string& name, std::string_view text) con
 
 void write_whole(const std::string& path, std::string_view text) {
   const std::string aside = path + ".new";
+  // A link of that name is not followed.
+  std::error_code ignored;
+  fs::remove(aside, ignored);
   std::ofstream out(aside, std::ios::binary | std::ios::trunc);
   out.write(text.data(), static_cast<std::streamsize>(text.size()));
   out.close();

@@ -17,7 +17,7 @@ constexpr const char* kColors[] = {"#0072b2", "#e69f00", "#009e73", "#cc79a7",
                                    "#56b4e9", "#d55e00", "#555555"};
 constexpr const char* kIdeal = "ideal";  // a series of this name is something to compare with
 constexpr double kGroupWidth = 0.8;      // of the bars at one x; 1 would leave no gap
-constexpr std::size_t kMostLabelledBars = 12;
+constexpr double kMargin = 110;          // pixels beside the bars
 constexpr double kLetterPixels = 8;
 
 struct Point {
@@ -96,6 +96,16 @@ Picture picture_of(const PlotRequest& request, const std::vector<Json>& rows) {
                                .fix = "name paths into the rows, such as y = \"samples_per_s\""});
 }
 
+const char* color_of(std::size_t series) { return kColors[series % std::size(kColors)]; }
+
+/// A short number: three digits.
+std::string figure(double value) {
+  const std::string text = fmt::format("{:.3g}", value);
+  return text.find('e') == std::string::npos || std::fabs(value) < 1e-4
+             ? text
+             : fmt::format("{:.0f}", value);
+}
+
 /// Where bars of several series stand side by side.
 double bar_width(const Picture& picture) { return kGroupWidth / double(picture.series.size()); }
 
@@ -110,7 +120,7 @@ std::string data_of(const PlotRequest& request, const Picture& picture) {
                              : 0;
     for (const Point& point : series.points) {
       out += fmt::format("{} {} {} {} {} \"{}\"\n", point.x + shift, point.y, point.low, point.high,
-                         0.94 * width, cell_text(point.y, -1));
+                         0.94 * width, figure(point.y));
     }
     out += "\n\n";
   }
@@ -128,7 +138,7 @@ std::string tics_of(const PlotRequest& request, const Picture& picture) {
     tics += fmt::format("{}{} {}", p == 0 ? "" : ", ", quoted(cell_text(picture.positions[p], -1)),
                         picture.positions[p]);
   }
-  const double room = (request.width - 110) / std::max(1.0, double(picture.categories.size()));
+  const double room = (request.width - kMargin) / std::max(1.0, double(picture.categories.size()));
   const bool turned = double(letters) * kLetterPixels > room;
   return "set xtics nomirror " + std::string(turned ? "rotate by 30 right " : "") + "(" + tics +
          ")\n";
@@ -143,21 +153,38 @@ std::string range_of(const PlotRequest& request, const Picture& picture) {
   return fmt::format("set xrange [{}:{}]\n", low - margin, high + margin);
 }
 
-std::string bars_of(const std::string& data, const Picture& picture, bool errors) {
+/// From the least to the most, with a head at both ends.
+std::string errors_of(const std::string& from, const char* color) {
+  return fmt::format(
+      ", \\\n  {} using 1:3:(0):($4-$3) with vectors heads size screen 0.006,90 fixed lw 1.4 "
+      "lc rgb '{}' notitle",
+      from, color);
+}
+
+/// Figures above the bars, where they have room.
+bool has_figures(const PlotRequest& request, const Picture& picture) {
+  std::size_t letters = 0;
+  for (const Series& series : picture.series) {
+    for (const Point& point : series.points) {
+      letters = std::max(letters, telemetry::columns(figure(point.y)));
+    }
+  }
+  const double bar =
+      (request.width - kMargin) / double(picture.categories.size()) * bar_width(picture);
+  return double(letters) * kLetterPixels < bar;
+}
+
+std::string bars_of(const PlotRequest& request, const std::string& data, const Picture& picture,
+                    bool errors) {
   std::string out;
+  const bool figures = has_figures(request, picture);
   for (std::size_t s = 0; s < picture.series.size(); ++s) {
-    const char* color = kColors[s % std::size(kColors)];
     const std::string from = fmt::format("{} index {}", quoted(data), s);
     out +=
         fmt::format("{}  {} using 1:2:5 with boxes fill solid 0.85 noborder lc rgb '{}' title {}",
-                    out.empty() ? "" : ", \\\n", from, color, quoted(picture.series[s].name));
-    if (errors) {
-      out += fmt::format(
-          ", \\\n  {} using 1:2:3:4 with yerrorbars pt 7 ps 0 lw 1.4 lc rgb '#333333' "
-          "notitle",
-          from);
-    }
-    if (picture.points() <= kMostLabelledBars) {
+                    out.empty() ? "" : ", \\\n", from, color_of(s), quoted(picture.series[s].name));
+    if (errors) out += errors_of(from, "#333333");
+    if (figures) {
       out += fmt::format(", \\\n  {} using 1:4:6 with labels offset 0,0.7 notitle", from);
     }
   }
@@ -169,7 +196,6 @@ std::string lines_of(const std::string& data, const Picture& picture, bool error
   for (std::size_t s = 0; s < picture.series.size(); ++s) {
     const std::string from = fmt::format("{} index {}", quoted(data), s);
     const std::string title = quoted(picture.series[s].name);
-    const char* color = kColors[s % std::size(kColors)];
     out += out.empty() ? "" : ", \\\n";
     if (picture.series[s].name == kIdeal) {
       out += fmt::format("  {} using 1:2 with lines dt 2 lw 1.5 lc rgb '#888888' title {}", from,
@@ -177,13 +203,8 @@ std::string lines_of(const std::string& data, const Picture& picture, bool error
       continue;
     }
     out += fmt::format("  {} using 1:2 with linespoints lw 2 pt 7 ps 0.8 lc rgb '{}' title {}",
-                       from, color, title);
-    if (errors) {
-      out += fmt::format(
-          ", \\\n  {} using 1:2:3:4 with yerrorbars pt 7 ps 0 lw 1.4 lc rgb '{}' "
-          "notitle",
-          from, color);
-    }
+                       from, color_of(s), title);
+    if (errors) out += errors_of(from, color_of(s));
   }
   return out;
 }
@@ -203,19 +224,19 @@ PlotFiles plot_files(const PlotRequest& request, const std::vector<Json>& rows) 
   const bool errors = has_errors(request, picture);
   const std::string data = name + ".dat";
   const std::string plot = request.kind == PlotRequest::Kind::kBars
-                               ? bars_of(data, picture, errors)
+                               ? bars_of(request, data, picture, errors)
                                : lines_of(data, picture, errors);
-  std::string commands = "set encoding utf8\nset termoption noenhanced\n";
+  std::string commands = "set encoding utf8\n";
   if (!request.title.empty()) commands += "set title " + quoted(request.title) + "\n";
   commands += "set xlabel " + quoted(request.x_label) + "\n";
   commands += "set ylabel " + quoted(request.y_label.empty() ? request.y : request.y_label) + "\n";
-  commands += "set border 3 lc rgb '#333333'\nset ytics nomirror\n";
+  commands += "set border 3 lc rgb '#333333'\nset ytics nomirror\nset rmargin 3\n";
   commands += "set grid ytics lc rgb '#dddddd' lt 1\n";
   commands += picture.series.size() > 1 ? "set key outside top center horizontal\n" : "unset key\n";
   commands += tics_of(request, picture) + range_of(request, picture);
   // From zero, so that lengths can be compared; room above for the figures.
   commands += fmt::format("set yrange [0:{}]\n", picture.top > 0 ? 1.12 * picture.top : 1);
-  const std::string size = fmt::format("size {},{}", request.width, request.height);
+  const std::string size = fmt::format("noenhanced size {},{}", request.width, request.height);
   commands += "set terminal svg " + size + " font 'Helvetica,13' background '#ffffff'\n";
   commands += "set output " + quoted(name + ".svg") + "\nplot \\\n" + plot + "\n";
   commands += "set terminal pngcairo " + size + " font 'Sans,10' background '#ffffff'\n";

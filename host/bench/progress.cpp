@@ -71,6 +71,7 @@ void Progress::end(const Json& result) {
   if (done && !warmup_) row.rates.push_back(number_of(at_path(result, "samples_per_s")));
   if (!done) row.reason = outcome_text(result);
   running_ = false;
+  elapsed_ = 0;
   if (screen_.terminal) {
     draw();
     return;

@@ -79,7 +79,7 @@ Case listed_case(const Case& base, const Value& given) {
       out.at = to_json(value);
     } else {
       refuse(value, "a case has no '" + key + "', or it has another type" +
-                        recipe::did_you_mean(key, {"label", "recipe", "overrides", "at"}, "key"));
+                        recipe::did_you_mean(key, {"label", "recipe", "overrides", "at"}, "keys"));
     }
   }
   if (out.recipe.empty()) refuse(given, "a case without a recipe");
