@@ -65,10 +65,7 @@ elseif recipe == "" then
       evaluate = { { kind = "similarity", name = "sts-dev", file = data_dir .. "/stsb_dev.tsv", label = "1", texts = { "2", "3" } } },
     }
   end
-  if model_dir ~= "" then
-    base.model = { dir = model_dir }
-    base["model.encoder"] = "nil"
-  end
+  if model_dir ~= "" then base.model = { dir = model_dir } end
 elseif data_dir ~= "" then
   base.data = { dir = data_dir }
 end
@@ -245,16 +242,15 @@ for _, row in ipairs(done) do
   if row.counted_mb and row.label ~= "dp" then sized[#sized + 1] = row end
 end
 local smallest = best(sized, function(a, b) return a.counted_mb < b.counted_mb end)
-if smallest and fastest and fastest.counted_mb and fastest.label ~= "dp" then
-  if smallest == fastest then
-    say("It also needs least memory: %.1f MB of tensors a rank.", smallest.counted_mb)
-  else
-    say("%s needs least memory: %.1f MB of tensors a rank against %.1f (%.0f %% less), at %.0f %% of the speed and %.2f times the traffic: it pays where a device has less than %.1f MB for this model.",
-        smallest.label, smallest.counted_mb, fastest.counted_mb, 100 * (1 - smallest.counted_mb / fastest.counted_mb),
-        100 * speed(smallest) / speed(fastest), smallest.sent_mb / math.max(fastest.sent_mb, 1e-9), fastest.counted_mb)
-  end
+local quickest = best(sized, function(a, b) return speed(a) > speed(b) end)
+if smallest and smallest == quickest then
+  say("%s needs least memory%s: %.1f MB of tensors a rank.", smallest.label,
+      smallest == fastest and " too" or " of those with a process for each rank", smallest.counted_mb)
 elseif smallest then
-  say("%s needs least memory of those with a process for each rank: %.1f MB of tensors a rank.", smallest.label, smallest.counted_mb)
+  say("%s needs least memory: %.1f MB of tensors a rank against %.1f for %s (%.0f %% less), at %.0f %% of its speed and %.2f times its traffic. It pays where a device has less than %.1f MB for this model.",
+      smallest.label, smallest.counted_mb, quickest.counted_mb, quickest.label,
+      100 * (1 - smallest.counted_mb / quickest.counted_mb), 100 * speed(smallest) / speed(quickest),
+      smallest.sent_mb / math.max(quickest.sent_mb, 1e-9), quickest.counted_mb)
 end
 local differing = ""
 for _, row in ipairs(done) do

@@ -80,7 +80,7 @@ Json Runner::run(const RunRequest& request, const std::function<void(double seco
                                .err_file = base + ".log",
                                .timeout = request.timeout};
     const ChildEnd end = run_child(command, places_.signals, tick);
-    if (end.interrupted != 0) stop(end.interrupted);
+    take_note(end);
     out = trains ? read_result(end, base, base + ".log")
                  : answer_of(end, command.out_file, base + ".log");
     out["command"] = command.words;
@@ -98,6 +98,10 @@ Json Runner::run(const RunRequest& request, const std::function<void(double seco
   out["log"] = base + ".log";
   out["run_directory"] = request.kind == RunRequest::Kind::kTrain ? Json(base) : Json();
   return out;
+}
+
+void Runner::take_note(const ChildEnd& end) {
+  if (end.interrupted != 0) stop(end.interrupted);
 }
 
 void Runner::check_signals() {

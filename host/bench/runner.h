@@ -54,6 +54,8 @@ class Runner {
   /// The signal that ended it all; 0: none.
   int interrupted() const { return interrupted_; }
 
+  /// A child of somebody else: throws Error where a signal came meanwhile.
+  void take_note(const ChildEnd& end);
   /// Throws Error where a signal has come while no child was running.
   void check_signals();
 

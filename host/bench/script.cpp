@@ -306,6 +306,7 @@ void Script::draw(const std::string& base) {
                                   .folder = path.parent_path().string(),
                                   .timeout = 60},
                                  parts_.runner.places().signals);
+  parts_.runner.take_note(end);
   if (end.missing) {
     no_gnuplot_ = true;
     std::filesystem::remove(base + ".log");
