@@ -101,6 +101,13 @@ std::size_t Report::failed() const {
       runs_, [](const Json& run) { return at_path(run, "outcome") != "done"; }));
 }
 
+std::string Report::log_of_failure() const {
+  for (const Json& run : runs_) {
+    if (at_path(run, "outcome") != "done") return run.value("log", "");
+  }
+  return {};
+}
+
 std::size_t Report::reused() const {
   return static_cast<std::size_t>(
       std::ranges::count_if(runs_, [](const Json& run) { return run.value("reused", false); }));

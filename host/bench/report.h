@@ -28,6 +28,8 @@ class Report {
 
   std::size_t runs() const { return runs_.size(); }
   std::size_t failed() const;
+  /// The log of the first run that failed; "": none.
+  std::string log_of_failure() const;
   std::size_t reused() const;
 
  private:

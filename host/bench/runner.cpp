@@ -83,7 +83,8 @@ Json Runner::run(const RunRequest& request, const std::function<void(double seco
     take_note(end);
     out = trains ? read_result(end, base, base + ".log")
                  : answer_of(end, command.out_file, base + ".log");
-    out["command"] = command.words;
+    out["command"] = request.words;
+    out["command"].insert(out["command"].begin(), "trainhost");
     out["load_before"] = load;
     out["identity"] = identity;
     write_whole(base + ".json", dump(out));
@@ -95,8 +96,8 @@ Json Runner::run(const RunRequest& request, const std::function<void(double seco
   out["warmup"] = request.warmup;
   out["key"] = key;
   out["reused"] = reused;
-  out["log"] = base + ".log";
-  out["run_directory"] = request.kind == RunRequest::Kind::kTrain ? Json(base) : Json();
+  out["log"] = "runs/" + key + ".log";
+  out["run_directory"] = request.kind == RunRequest::Kind::kTrain ? Json("runs/" + key) : Json();
   return out;
 }
 

@@ -172,7 +172,7 @@ std::vector<Json> Script::run_cases(const std::vector<Case>& cases, const Repeat
     RunRequest& request = requests.emplace_back();
     request.label = one.label;
     request.recipe = parts_.find_recipe(one.recipe);
-    request.words = {request.recipe};
+    request.words = {one.recipe};
     request.words.insert(request.words.end(), one.overrides.begin(), one.overrides.end());
     request.timeout = how.timeout;
     request.keep = how.keep;
@@ -210,7 +210,7 @@ Json Script::ask(const std::string& label, const std::string& recipe,
   RunRequest request;
   request.kind = RunRequest::Kind::kAsk;
   request.label = label;
-  request.recipe = recipe;
+  request.recipe = parts_.find_recipe(recipe);
   request.words = std::move(words);
   parts_.progress.begin({{label, 1}});
   parts_.progress.start(0, 1, false, parts_.runner.is_known(request));
@@ -225,8 +225,7 @@ Json Script::ask(const std::string& label, const std::string& recipe,
 
 Value Script::describe(const Arguments& arguments) {
   const Value how = table_argument(arguments, 2, "bench.describe", kDescribe);
-  const std::string recipe =
-      parts_.find_recipe(text_argument(arguments, 0, "bench.describe", "a recipe"));
+  const std::string recipe = text_argument(arguments, 0, "bench.describe", "a recipe");
   std::vector<std::string> words{"describe", recipe};
   if (arguments.size() > 1) {
     for (std::string& word : override_words(arguments[1])) words.push_back(std::move(word));
@@ -244,8 +243,7 @@ Value Script::describe(const Arguments& arguments) {
 
 Value Script::prove(const Arguments& arguments) {
   const Value how = table_argument(arguments, 2, "bench.prove", kProve);
-  const std::string recipe =
-      parts_.find_recipe(text_argument(arguments, 0, "bench.prove", "a recipe"));
+  const std::string recipe = text_argument(arguments, 0, "bench.prove", "a recipe");
   std::vector<std::string> words{"prove", recipe};
   if (arguments.size() > 1) {
     for (std::string& word : override_words(arguments[1])) words.push_back(std::move(word));

@@ -104,6 +104,9 @@ int ended(const bench::Report& report, const bench::Runner& runner, const std::s
   const std::string failed = report.failed() > 0 ? fmt::format(", {} FAILED", report.failed()) : "";
   fmt::print(stderr, "{} run{}{}{}; results: {}/results.json\n", report.runs(),
              report.runs() == 1 ? "" : "s", found, failed, out);
+  if (report.failed() > 0) {
+    fmt::print(stderr, "what the first failure said: {}/{}\n", out, report.log_of_failure());
+  }
   if (runner.interrupted() != 0) {
     fmt::print(stderr, "interrupted; the same command goes on from here\n");
     return kSignalled + runner.interrupted();
@@ -138,7 +141,7 @@ int bench_command(const BenchArguments& arguments) {
   bench::Progress progress(screen, terminal_height());
   Json machine = bench::machine_facts();
   machine["devices"] = devices(out, signals);
-  bench::Report report(report_files(arguments, out), {{"script", file},
+  bench::Report report(report_files(arguments, out), {{"script", arguments.script},
                                                       {"options", arguments.options},
                                                       {"machine", machine},
                                                       {"load_at_begin", bench::load_now()}});

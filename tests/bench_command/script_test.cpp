@@ -27,9 +27,9 @@ TEST_CASE("a run gives its measures") {
   CHECK(all["runs"].size() == 4);
   CHECK(all["runs"][0]["warmup"] == true);
   CHECK(all["runs"][3]["load_before"].is_number());
-  CHECK(std::filesystem::exists(all["runs"][3]["log"].get<std::string>()));
+  CHECK(std::filesystem::exists(bench.out(all["runs"][3]["log"])));
   // What takes gigabytes goes; the rest of the run stays.
-  const std::string directory = all["runs"][3]["run_directory"];
+  const std::string directory = bench.out(all["runs"][3]["run_directory"]);
   CHECK(std::filesystem::exists(directory + "/summary.json"));
   CHECK_FALSE(std::filesystem::exists(directory + "/checkpoints"));
 }
@@ -108,8 +108,7 @@ TEST_CASE("questions to trainhost") {
     bench.print(p.outcome, p.answer.equal, d.outcome, bench.prove("recipe.lua", { strategy = "broken" }).reason))");
   CHECK(printed == "done yes done prove: no such thing\n");
   CHECK_THAT(bench.read("calls.txt"),
-             Contains("prove " + bench.path("recipe.lua") +
-                      " strategy=ddp --json --world 3 --steps 2 --quick") &&
+             Contains("prove recipe.lua strategy=ddp --json --world 3 --steps 2 --quick") &&
                  Contains("--world 1,2 --steps 5 --measure"));
 }
 
