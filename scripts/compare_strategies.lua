@@ -201,8 +201,10 @@ if #done > 0 then
 end
 local bars = {}
 for _, row in ipairs(done) do
-  if row.counted_mb then bars[#bars + 1] = { label = row.label, what = "counted", mb = row.counted_mb } end
-  if row.claimed_mb then bars[#bars + 1] = { label = row.label, what = "claimed", mb = row.claimed_mb } end
+  local all_ranks = row.label == "dp"
+  local label = all_ranks and "dp (all ranks)" or row.label
+  if row.counted_mb then bars[#bars + 1] = { label = label, what = "counted", mb = row.counted_mb } end
+  if row.claimed_mb and not all_ranks then bars[#bars + 1] = { label = label, what = "claimed", mb = row.claimed_mb } end
 end
 if #bars > 0 then
   bench.plot{ file = "memory", rows = bars, x = "label", y = "mb", series = "what", y_label = "MB of tensors a rank",

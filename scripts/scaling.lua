@@ -103,7 +103,7 @@ end
 if #efficiencies > 0 then
   local title = format("%s, %s on %s", recipe, strategy, kind)
   bench.plot{ file = "speedup", kind = "lines", rows = speedups, x = "devices", y = "value", series = "what",
-              x_label = "devices", y_label = format("speed-up (%d = %d)", smallest, smallest), title = title }
+              x_label = "devices", y_label = format("speed-up over %d device%s", smallest, smallest == 1 and "" or "s"), title = title }
   bench.plot{ file = "efficiency", kind = "bars", rows = efficiencies, x = "devices", y = "value", series = "what",
               x_label = "devices", y_label = "efficiency, %", title = title }
 end
