@@ -18,7 +18,7 @@ constexpr std::size_t kMaxWorlds = 64;
 
 const std::vector<std::string> kCommands = {"describe", "prove",   "resume",  "predict",
                                             "export",   "plugins", "recipes", "check-plugin",
-                                            "doctor",   "help",    "version"};
+                                            "doctor",   "bench",   "help",    "version"};
 
 constexpr const char* kHelp = R"(trainhost trains a model on many devices, as a Lua recipe says.
 
@@ -32,6 +32,7 @@ Usage:
   trainhost recipes                        list the installed recipes; `recipes copy NAME` takes one
   trainhost plugins                        list devices, strategies and models, and why others are not
   trainhost check-plugin FILE              check a plugin before using it
+  trainhost bench SCRIPT.lua [name=value…] runs and compares recipes, as a Lua script says
   trainhost doctor                         what this machine has, what is missing, how to get it
   trainhost COMMAND --help                 more about a command
   trainhost --version
@@ -338,6 +339,35 @@ Arguments parse_recipes(const std::vector<std::string>& words) {
   return out;
 }
 
+Arguments parse_bench(const std::vector<std::string>& words) {
+  BenchArguments out;
+  ::CLI::App app(
+      "Runs recipes as a Lua script says, each run a process of its own, and compares them. What "
+      "has "
+      "succeeded is kept: the same command goes on where it stopped.",
+      "trainhost bench");
+  app.footer(
+      "Examples:\n  trainhost bench compare_strategies data_dir=/data/dbbook2014 devices=2 "
+      "repeats=3\n"
+      "  trainhost bench scaling --help");
+  app.set_help_flag();
+  app.add_flag("-h,--help", out.help, "This, and the script's own options");
+  app.add_option("SCRIPT", out.script, "A Lua file, or the name of an installed script")
+      ->type_name("");
+  app.add_option("name=value", out.options, "The script's options")->type_name("");
+  app.add_option("--out", out.out, "Keep everything in this folder instead of runs/bench/SCRIPT")
+      ->type_name("DIR");
+  app.add_option("--json", out.json, "Write results.json here as well")->type_name("FILE");
+  app.add_option("--csv", out.csv, "Write results.csv here as well")->type_name("FILE");
+  app.add_flag("--fresh", out.fresh, "Make every run anew");
+  add_plugins(app, out.plugins);
+  if (auto text = parse(app, words)) return *text;
+  out.usage = app.help();
+  if (out.help && out.script.empty()) return Text{out.usage};
+  if (out.script.empty()) refuse("the script is missing", "see `trainhost bench --help`");
+  return out;
+}
+
 bool may_be_recipe(const std::string& word) {
   std::error_code ignored;
   return word.find('/') != std::string::npos || word.ends_with(".lua") ||
@@ -361,6 +391,7 @@ Arguments parse_arguments(const std::vector<std::string>& words) {
   if (first == "plugins") return parse_plugins(rest);
   if (first == "check-plugin") return parse_check_plugin(rest);
   if (first == "recipes") return parse_recipes(rest);
+  if (first == "bench") return parse_bench(rest);
   if (first.front() != '-' && !may_be_recipe(first)) {
     const std::string near = recipe::nearest(first, kCommands);
     if (!near.empty()) {

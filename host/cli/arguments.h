@@ -79,14 +79,25 @@ struct RecipesArguments {
   std::string copy;  ///< "": list
   std::string to = ".";
 };
+struct BenchArguments {
+  std::string script;                ///< "": only the help that is asked for
+  std::vector<std::string> options;  ///< "name=value"
+  std::string out;                   ///< "": runs/bench/NAME
+  std::string json, csv;             ///< besides those in the out folder; "": none
+  std::vector<std::string> plugins;
+  bool fresh = false;
+  bool help = false;  ///< of the script too
+  std::string usage;  ///< of the command
+};
 /// Help or version: what is to be printed to stdout.
 struct Text {
   std::string text;
 };
 
-using Arguments = std::variant<RunArguments, DescribeArguments, ProveArguments, ResumeArguments,
-                               PluginsArguments, CheckPluginArguments, RecipesArguments,
-                               DoctorArguments, PredictArguments, ExportArguments, Text>;
+using Arguments =
+    std::variant<RunArguments, DescribeArguments, ProveArguments, ResumeArguments, PluginsArguments,
+                 CheckPluginArguments, RecipesArguments, DoctorArguments, PredictArguments,
+                 ExportArguments, BenchArguments, Text>;
 
 /// `words`: argv without the program. Throws Error (kUser) on anything wrong, with "did you mean".
 Arguments parse_arguments(const std::vector<std::string>& words);

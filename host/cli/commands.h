@@ -17,6 +17,7 @@ int export_command(const ExportArguments& arguments);
 int doctor_command(const DoctorArguments& arguments);
 int describe_command(const DescribeArguments& arguments);
 int recipes_command(const RecipesArguments& arguments);
+int bench_command(const BenchArguments& arguments);
 int plugins_command(const PluginsArguments& arguments);
 int check_plugin_command(const CheckPluginArguments& arguments);
 

@@ -21,6 +21,10 @@ std::vector<std::string> libtorch_records();
 /// Throws Error (kUser) with the nearest installed name where there is none.
 std::string find_recipe(const std::string& named);
 
+/// A benchmark script by path as given, or by the name of an installed one ("scaling"). Throws Error
+/// (kUser) with the nearest installed name where there is none.
+std::string find_script(const std::string& named);
+
 /// File names of the installed recipes, sorted.
 std::vector<std::string> installed_recipes();
 

@@ -34,6 +34,7 @@ struct RunCommand {
   int operator()(const cli::PluginsArguments& a) const { return cli::plugins_command(a); }
   int operator()(const cli::CheckPluginArguments& a) const { return cli::check_plugin_command(a); }
   int operator()(const cli::RecipesArguments& a) const { return cli::recipes_command(a); }
+  int operator()(const cli::BenchArguments& a) const { return cli::bench_command(a); }
   int operator()(const cli::Text& a) const {
     std::fputs(a.text.c_str(), stdout);
     return 0;

@@ -33,17 +33,6 @@ int unknown_name(lua_State* lua) {
   return luaL_error(lua, "%s", text.c_str());
 }
 
-/// Gives the table on top a reader of unknown names that raises.
-void refuse_unknown(lua_State* lua, const char* group) {
-  const int table = lua_gettop(lua);
-  lua_newtable(lua);
-  lua_pushvalue(lua, table);
-  lua_pushstring(lua, group);
-  lua_pushcclosure(lua, unknown_name, 2);
-  lua_setfield(lua, -2, "__index");
-  lua_setmetatable(lua, table);
-}
-
 /// tonumber (upvalue 1), which would walk through megabytes of blanks.
 int to_number(lua_State* lua) {
   constexpr std::size_t kLongest = 200;
@@ -265,6 +254,16 @@ void add_format(lua_State* lua, int globals) {
 }
 
 }  // namespace
+
+void refuse_unknown(lua_State* lua, const char* group) {
+  const int table = lua_gettop(lua);
+  lua_newtable(lua);
+  lua_pushvalue(lua, table);
+  lua_pushstring(lua, group);
+  lua_pushcclosure(lua, unknown_name, 2);
+  lua_setfield(lua, -2, "__index");
+  lua_setmetatable(lua, table);
+}
 
 void push_recipe_globals(lua_State* lua) {
   lua_newtable(lua);

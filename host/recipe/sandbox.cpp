@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 
+#include "host/recipe/host_library.h"
 #include "host/recipe/lua_library.h"
 #include "host/recipe/positions.h"
 #include "host/recipe/table_reader.h"
@@ -37,6 +38,10 @@ struct Budget {
     line = 0;
     end = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                              std::chrono::duration<double>(limits.seconds));
+  }
+  /// `seconds` were spent elsewhere.
+  void pause(double seconds) {
+    end += std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
   }
   bool late() {
     if (Clock::now() > end) spent = "it takes too long";
@@ -110,6 +115,20 @@ class Sandbox::State {
       out = TableReader(lua, file, function_paths, functions_).read(places.root());
     });
     return out;
+  }
+
+  void run_script(const std::string& source, const std::string& file, const HostLibrary& library) {
+    file_ = file;
+    subject_ = "script";
+    const auto pause = [this](double seconds) { budget_.pause(seconds); };
+    const HostCalls calls(library, file, pause);
+    protect(0, [&](lua_State* lua) {
+      load(lua, source);
+      lua_getupvalue(lua, -1, 1);
+      calls.add_to(lua);
+      lua_pop(lua, 1);
+      lua_call(lua, 0, 0);
+    });
   }
 
   bool has_function(const std::string& path) const { return functions_.count(path) > 0; }
@@ -187,7 +206,7 @@ class Sandbox::State {
   }
 
   [[noreturn]] void throw_lua_error(lua_State* lua, int status, int line) const {
-    std::string text = "the recipe raised an error that is no text";
+    std::string text = "the " + subject_ + " raised an error that is no text";
     if (lua_type(lua, -1) == LUA_TSTRING) text = lua_tostring(lua, -1);
     if (text.starts_with(kChunkPrefix)) {
       const std::size_t colon = text.find(": ", kChunkPrefix.size());
@@ -199,9 +218,9 @@ class Sandbox::State {
     }
     if (budget_.spent != nullptr) {
       if (budget_.line > 0) line = budget_.line;
-      text = std::string("the recipe was stopped: ") + budget_.spent;
+      text = "the " + subject_ + " was stopped: " + budget_.spent;
     } else if (status == LUA_ERRMEM) {
-      text = "the recipe was stopped: no memory";
+      text = "the " + subject_ + " was stopped: no memory";
     }
     constexpr std::size_t kLongest = 500;
     if (text.size() > kLongest) text = text.substr(0, kLongest) + " …";
@@ -210,7 +229,7 @@ class Sandbox::State {
   }
 
   Budget budget_;
-  std::string file_;
+  std::string file_, subject_ = "recipe";
   std::map<std::string, TableReader::Function> functions_;
   std::unique_ptr<lua_State, LuaCloser> lua_;  // last: freed while the budget still lives
 };
@@ -223,6 +242,11 @@ Sandbox& Sandbox::operator=(Sandbox&&) noexcept = default;
 Value Sandbox::run(const std::string& source, const std::string& file,
                    const std::vector<std::string>& function_paths) {
   return state_->run(source, file, function_paths);
+}
+
+void Sandbox::run_script(const std::string& source, const std::string& file,
+                         const HostLibrary& library) {
+  state_->run_script(source, file, library);
 }
 
 bool Sandbox::has_function(const std::string& path) const { return state_->has_function(path); }

@@ -33,6 +33,9 @@ bool stands_before(const std::pair<std::string, Value>& a, const std::pair<std::
 }  // namespace
 
 Value TableReader::read(const Place& place) { return read_value(place, ""); }
+Value TableReader::read(const Place& place, const std::string& path) {
+  return read_value(place, path);
+}
 
 void TableReader::fail(const SourcePosition& at, const std::string& path,
                        const std::string& what) const {

@@ -30,6 +30,8 @@ class TableReader {
   /// The table on top of the stack. Throws Error (kUser) for cycles, too deep or too large tables,
   /// holes in lists, and what is neither table, number, text nor boolean. [protected mode]
   Value read(const Place& place);
+  /// Any value on top of the stack; `path` names it in messages.
+  Value read(const Place& place, const std::string& path);
 
  private:
   Value read_value(const Place& place, const std::string& path);

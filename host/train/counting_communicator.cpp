@@ -19,10 +19,11 @@ std::int64_t sum(std::span<const std::int64_t> counts) {
 at::Tensor CountingCommunicator::allocate(std::int64_t bytes) {
   at::Tensor memory = inner_.allocate(bytes);
   // A tensor of LibTorch's allocator has been counted by it.
-  if (memory.storage().allocator() != nullptr || bytes == 0) return memory;
+  const bool counted = memory.storage().allocator() != nullptr;
+  if (memory_ == nullptr || counted || bytes == 0) return memory;
   void* const data = memory.mutable_data_ptr();
   const at::TensorOptions options = memory.options();
-  MemoryCounter& counter = memory_;
+  MemoryCounter& counter = *memory_;
   counter.add(bytes);
   const auto let_go = [&counter, bytes, memory = std::move(memory)](void*) mutable {
     memory = at::Tensor();

@@ -1,8 +1,8 @@
 // CountingCommunicator: a communicator whose traffic and memory are counted.
 //
-// Purpose: claims held against what happens (`describe --measure`). Everything is passed on.
-// Owner: the probe, or the strategy that asked for a second group. Threads and ranks: as
-// Communicator; the counts may be read from any thread.
+// Purpose: claims held against what happens (`describe --measure`, summary.json). Everything is
+// passed on. Owner: the rank's run or the probe, or the strategy that asked for a second group.
+// Threads and ranks: as Communicator; the counts may be read from any thread.
 #pragma once
 
 #include <atomic>
@@ -29,9 +29,10 @@ class SentBytes {
 
 class CountingCommunicator : public Communicator {
  public:
-  CountingCommunicator(Communicator& inner, SentBytes& sent, MemoryCounter& memory)
+  /// `memory`: null where only traffic is counted.
+  CountingCommunicator(Communicator& inner, SentBytes& sent, MemoryCounter* memory)
       : inner_(inner), sent_(sent), memory_(memory) {}
-  CountingCommunicator(std::unique_ptr<Communicator> inner, SentBytes& sent, MemoryCounter& memory)
+  CountingCommunicator(std::unique_ptr<Communicator> inner, SentBytes& sent, MemoryCounter* memory)
       : owned_(std::move(inner)), inner_(*owned_), sent_(sent), memory_(memory) {}
 
   int rank() const override { return inner_.rank(); }
@@ -56,7 +57,7 @@ class CountingCommunicator : public Communicator {
   const std::unique_ptr<Communicator> owned_;  // null where it is borrowed
   Communicator& inner_;
   SentBytes& sent_;
-  MemoryCounter& memory_;
+  MemoryCounter* const memory_;
 };
 
 }  // namespace trainhost::train

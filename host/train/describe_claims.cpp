@@ -53,6 +53,14 @@ ClaimsRequest claims_request(const recipe::RunPlan& plan, const ModelSpec& model
           .gradient_dtype = sixteen_bits(plan.train.gradient_dtype)};
 }
 
+std::string claims_text(const Strategy& strategy, const ClaimsRequest& request) {
+  try {
+    return claims_json(strategy.claims(request)).dump();
+  } catch (const Error& error) {
+    return Json{{"problem", error.what()}}.dump();
+  }
+}
+
 std::string describe_claims(const std::vector<recipe::RunPlan>& plans, const Model& model,
                             Host& host, MemoryCounter& memory) {
   memory.reset_peak();

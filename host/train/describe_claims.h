@@ -19,6 +19,9 @@ ClaimsRequest claims_request(const recipe::RunPlan& plan, const ModelSpec& model
                              const std::vector<ObjectiveSpec>& objectives,
                              const Optimizer& optimizer);
 
+/// A JSON object of what `strategy` claims, or {"problem"}: as below.
+std::string claims_text(const Strategy& strategy, const ClaimsRequest& request);
+
 /// JSON: {"parameters", "units", "objectives": [name], "allocated_bytes", "claims": [{"parameters",
 /// "buffers", "gradients", "optimizer", "transient", "padding", "host", "sum", "traffic": [bytes]}
 /// |

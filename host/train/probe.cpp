@@ -36,7 +36,7 @@ class Runs {
         numerics_(numerics),
         out_(out),
         counted_bytes_(parts.memory.current()),
-        communicator_(communicator, sent_, parts.memory),
+        communicator_(communicator, sent_, &parts.memory),
         attached_(parts.strategy.attach(
             {parts.host, parts.spec, parts.objectives, parts.device, communicator_, parts.optimizer,
              numerics, sixteen_bits(parts.plan.train.gradient_dtype),
@@ -67,7 +67,7 @@ class Runs {
 
   std::unique_ptr<Communicator> counting(const std::string& name) {
     return std::make_unique<CountingCommunicator>(parts_.make_communicator(name), sent_,
-                                                  parts_.memory);
+                                                  &parts_.memory);
   }
 
   void report(const recipe::RunPlan& plan, std::int64_t warmup,

@@ -16,6 +16,7 @@
 #include "host/plugins/load.h"
 #include "host/recipe/plan.h"
 #include "host/train/clock.h"
+#include "host/train/counting_communicator.h"
 #include "host/train/describe_claims.h"
 #include "host/train/job.h"
 #include "host/train/memory_counter.h"
@@ -229,18 +230,23 @@ void run_rank(Process& process, int local, Communicator& communicator) {
   const double making = now();
   require_exact_sums(process, communicator);
   const auto optimizer = make_optimizer(process.plan.optimizer, process.spec.groups);
-  const auto group = [&](const std::string& name) {
+  const auto bare_group = [&](const std::string& name) {
     return make_communicator(process, local, name);
   };
   if (process.job.kind == Job::Kind::kProbe) {
     probe({process.plan, process.job.probe, host, *process.model, process.spec, process.objectives,
-           session, communicator, *process.strategy, *optimizer, *process.memory, group,
+           session, communicator, *process.strategy, *optimizer, *process.memory, bare_group,
            [&] { return session.communicator(*process.store, "alone", 0, 1); }});
     return;
   }
+  SentBytes sent;
+  CountingCommunicator counted(communicator, sent, nullptr);
+  const auto group = [&](const std::string& name) -> std::unique_ptr<Communicator> {
+    return std::make_unique<CountingCommunicator>(bare_group(name), sent, nullptr);
+  };
   const auto numerics = process.plan.numerics == "exact" ? Numerics::kExact : Numerics::kFast;
   const auto attached = process.strategy->attach(
-      {host, process.spec, process.objectives, session, communicator, *optimizer, numerics,
+      {host, process.spec, process.objectives, session, counted, *optimizer, numerics,
        sixteen_bits(process.plan.train.gradient_dtype), group});
   const auto rank = process.model->make_rank(communicator.rank(), communicator.world());
   if (host.rank() == 0) host.events().phase_end("start", now() - making);
@@ -250,9 +256,12 @@ void run_rank(Process& process, int local, Communicator& communicator) {
                communicator, *attached});
     return;
   }
+  const ClaimsRequest claims =
+      claims_request(process.plan, process.spec, process.objectives, *optimizer);
   Trainer trainer({process.plan, host, *process.model, process.spec, process.objectives, *rank,
-                   session, communicator, *attached, process.run_directory, process.job.prove_steps,
-                   economies_of(process.plan, process.spec)});
+                   session, counted, *attached, process.run_directory, process.job.prove_steps,
+                   economies_of(process.plan, process.spec), &sent,
+                   host.rank() == 0 ? claims_text(*process.strategy, claims) : std::string()});
   if (!process.environment.resume.empty()) trainer.resume(process.environment.resume);
   if (process.job.kind == Job::Kind::kProve) {
     trainer.prove();

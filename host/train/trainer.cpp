@@ -188,7 +188,7 @@ void Trainer::run() {
   warn_of_little_data();
   parts_.host.training_has_begun();
   if (parts_.plan.train.eval_on_start && global_step() == 0) evaluate();
-  training_since_ = reported_at_ = now();
+  begin_to_measure();
   while (position_.epoch < parts_.plan.train.epochs && !should_stop_now()) run_epoch();
   report_training_time();
   prefetcher_.reset();
@@ -255,7 +255,7 @@ void Trainer::run_epoch() {
       stopped_early_) {
     save_checkpoint();
   }
-  training_since_ = reported_at_ = now();
+  begin_to_measure();
 }
 
 /// False when the run is to end before the objective's last step.
@@ -279,7 +279,7 @@ void Trainer::do_what_is_due() {
   report_training_time();
   if (evaluates) evaluate();
   if (saves) save_checkpoint();
-  training_since_ = reported_at_ = now();
+  begin_to_measure();
 }
 
 std::string Trainer::place(int objective, std::int64_t step, std::int64_t steps) const {
@@ -348,6 +348,7 @@ void Trainer::run_step(int objective, std::int64_t step, std::int64_t steps) {
   ++position_.step;
   ++position_.global_steps[objective];
   last_loss_ = totals.weight > 0 ? totals.loss_sum / totals.weight : telemetry::kNone;
+  count_step(objective);
   report_step(objective, steps, request.lr, result);
   if (totals.stop > 0) interrupted_ = true;
 }

@@ -13,9 +13,11 @@
 
 #include "host/checkpoint/checkpoint.h"
 #include "host/recipe/plan.h"
+#include "host/train/counting_communicator.h"
 #include "host/train/execution.h"
 #include "host/train/prefetcher.h"
 #include "host/train/rank_host.h"
+#include "host/train/step_costs.h"
 #include "trainhost/device.h"
 #include "trainhost/model.h"
 #include "trainhost/strategy.h"
@@ -37,6 +39,8 @@ class Trainer {
     std::string run_directory;  ///< the same on every rank
     std::int64_t prove_steps;   ///< or of try_out, of each objective; 0: all there are
     Economies economies{};
+    const SentBytes* sent = nullptr;  ///< by this rank for its strategy; null: not counted
+    std::string claims{};             ///< of the strategy, a JSON object; "": none
   };
 
   explicit Trainer(const Parts& parts);
@@ -90,10 +94,13 @@ class Trainer {
   void report_state(const std::string& place);
   void report_training_time();
   void report_step(int objective, std::int64_t steps, double lr, const StepResult& result);
+  void begin_to_measure();
+  void count_step(int objective);
   void warn_of_little_data();
   void evaluate();
   void save_best(const Evaluation& evaluation);
   void save_checkpoint();
+  nlohmann::ordered_json claims_by_objective() const;
   void send_summary(bool interrupted);
   std::int64_t global_step() const;
   /// With the part of the epoch that is being trained.
@@ -116,6 +123,9 @@ class Trainer {
   double reported_at_ = 0, sent_at_ = 0, waited_ = 0;
   std::int64_t steps_since_report_ = 0;
   double training_since_ = 0;
+  StepCosts costs_;
+  double counted_at_ = 0;
+  std::int64_t sent_before_ = 0;
 };
 
 }  // namespace trainhost::train

@@ -109,6 +109,23 @@ void Trainer::report_step(int objective, std::int64_t steps, double lr, const St
   steps_since_report_ = 0;
 }
 
+/// What comes next is training, after evaluation, checkpoints or nothing at all.
+void Trainer::begin_to_measure() {
+  training_since_ = reported_at_ = counted_at_ = now();
+  sent_before_ = parts_.sent == nullptr ? 0 : parts_.sent->strategy();
+}
+
+/// From the end of the step before to the end of this one, evaluation and checkpoints left out.
+void Trainer::count_step(int objective) {
+  if (parts_.host.rank() != 0) return;
+  const double at = now();
+  const std::int64_t sent = parts_.sent == nullptr ? 0 : parts_.sent->strategy();
+  const Objective& current = objectives_[objective];
+  costs_.add(current.name, current.plan->effective_batch, at - counted_at_, sent - sent_before_);
+  counted_at_ = at;
+  sent_before_ = sent;
+}
+
 /// The best model as other tools know it: one file, whole tensors, names like "layer1.W1".
 void Trainer::save_best(const Evaluation& evaluation) {
   parts_.host.doing("writing the best model at step " + std::to_string(global_step()));
@@ -153,6 +170,18 @@ void Trainer::save_checkpoint() {
   parts_.host.events().phase_end("checkpoint", event.seconds);
 }
 
+nlohmann::ordered_json Trainer::claims_by_objective() const {
+  auto json = nlohmann::ordered_json::parse(parts_.claims);
+  const auto traffic = json.find("traffic");
+  if (traffic == json.end()) return json;
+  auto named = nlohmann::ordered_json::object();
+  for (std::size_t o = 0; o < objectives_.size() && o < traffic->size(); ++o) {
+    named[objectives_[o].name] = (*traffic)[o];
+  }
+  *traffic = named;
+  return json;
+}
+
 void Trainer::send_summary(bool interrupted) {
   telemetry::Summary summary;
   summary.rank = parts_.host.rank();
@@ -170,6 +199,9 @@ void Trainer::send_summary(bool interrupted) {
     json["epochs"] = position_.epoch;
     json["steps"] = global_step();
     json["stopped_early"] = stopped_early_;
+    json["all_steps"] = costs_.all();
+    json["objectives"] = costs_.by_objective();
+    if (!parts_.claims.empty()) json["claims"] = claims_by_objective();
     summary.json = json.dump();
   }
   parts_.host.events().send(summary);

@@ -6,11 +6,13 @@
 
 #include <catch2/catch.hpp>
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <thread>
 #include <vector>
 
 #include "host/train/counting_communicator.h"
 #include "host/train/memory_counter.h"
+#include "host/train/step_costs.h"
 
 namespace {
 
@@ -97,7 +99,7 @@ TEST_CASE("memory of a communicator counts once") {
   Nobody nobody;
   nobody.own_memory = GENERATE(false, true);
   SentBytes sent;
-  CountingCommunicator counting(nobody, sent, memory);
+  CountingCommunicator counting(nobody, sent, &memory);
   const std::int64_t before = memory.current();
   {
     const at::Tensor bytes = counting.allocate(4096);
@@ -108,10 +110,38 @@ TEST_CASE("memory of a communicator counts once") {
   CHECK(memory.current() == before);
 }
 
+TEST_CASE("what the steps of a run took") {
+  StepCosts costs;
+  CHECK(costs.all().is_null());
+  for (int step = 1; step <= 20; ++step) costs.add("cf", 10, 0.001 * step, 100);
+  costs.add("kg", 50, 0.5, 300);
+  const auto cf = costs.by_objective()["cf"];
+  CHECK(cf["steps"] == 20);
+  CHECK(cf["step_ms"]["median"].get<double>() == Approx(10.5));
+  CHECK(cf["step_ms"]["p95"].get<double>() == Approx(19));
+  CHECK(cf["samples_per_s"].get<double>() == Approx(200 / 0.21));
+  CHECK(cf["sent_bytes_per_step"] == 100);
+  const auto all = costs.all();
+  CHECK(all["rows"] == 250);
+  CHECK(all["seconds"].get<double>() == Approx(0.71));
+  CHECK(all["sent_bytes_per_step"].get<double>() == Approx(2300.0 / 21));
+}
+
+TEST_CASE("only traffic may be counted") {
+  Nobody nobody;
+  SentBytes sent;
+  CountingCommunicator counting(nobody, sent, nullptr);
+  const std::int64_t before = counter().current();
+  const at::Tensor bytes = counting.allocate(4096);
+  CHECK(counter().current() == before);
+  counting.all_reduce(at::empty({100}, at::kFloat), ReduceOp::kSum, Traffic::kStrategy);
+  CHECK(sent.strategy() == 600);
+}
+
 TEST_CASE("what a rank sends, and for whom") {
   Nobody nobody;
   SentBytes sent;
-  CountingCommunicator counting(nobody, sent, counter());
+  CountingCommunicator counting(nobody, sent, &counter());
   const at::Tensor data = at::empty({100}, at::kFloat);  // 400 bytes
   const std::vector<std::int64_t> counts{10, 20, 30, 40};
   std::int64_t before = 0;
