@@ -29,6 +29,7 @@ GradientShards::GradientShards(const AttachContext& context,
     : communicator_(context.communicator),
       model_(context.model),
       gradient_dtype_(context.gradient_dtype),
+      direct_(context.numerics == Numerics::kFast && host == nullptr),
       replica_(replica),
       layouts_(layouts),
       arrivals_(buckets_of(layouts), replica, [this](std::size_t bucket) { issue(bucket); }) {
@@ -84,6 +85,7 @@ void GradientShards::issue_piece(std::size_t bucket, std::int64_t begin, std::in
   staging.bucket = bucket;
   staging.begin = begin;
   staging.fresh = shards_[bucket].fresh;
+  staging.summed = false;
   staging.busy = true;
   std::int64_t all = 0;
   staging.counts.clear();
@@ -99,6 +101,11 @@ void GradientShards::issue_piece(std::size_t bucket, std::int64_t begin, std::in
     fill(layout, rank, begin, part);
     if (rank == communicator_.rank()) staging.mine = part;
     place += count;
+  }
+  at::Tensor& sum = shards_[bucket].sum;
+  if (direct_ && staging.fresh && sum.scalar_type() == values.scalar_type()) {
+    staging.mine = sum.narrow(0, std::min(begin, sum.numel()), staging.mine.numel());
+    staging.summed = true;
   }
   staging.work = communicator_.reduce_scatter(staging.mine, values, staging.counts, ReduceOp::kSum,
                                               Traffic::kStrategy);
@@ -148,7 +155,7 @@ void GradientShards::finish(Staging& staging) {
   wait(staging.work);
   staging.work.reset();
   c10::NoGradGuard no_grad;
-  if (staging.mine.numel() == 0) return;
+  if (staging.summed || staging.mine.numel() == 0) return;
   at::Tensor sum = shards_[staging.bucket].sum.narrow(0, staging.begin, staging.mine.numel());
   if (staging.fresh) {
     // Zero is added also the first time: a copy would keep a sum's negative zeros.

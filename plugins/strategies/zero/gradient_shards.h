@@ -50,7 +50,8 @@ class GradientShards {
     std::int64_t begin = 0;              // of the piece, in each rank's part
     std::vector<std::int64_t> counts{};  // of the piece, by rank
     bool fresh = false;                  // nothing was added to the shard before
-    at::Tensor mine{};                   // this rank's, in `bytes`
+    at::Tensor mine{};                   // this rank's, in `bytes` or in the shard
+    bool summed = false;                 // into the shard
     bool busy = false;
   };
 
@@ -68,6 +69,9 @@ class GradientShards {
   trainhost::Communicator& communicator_;
   const trainhost::ModelSpec& model_;
   const std::optional<at::ScalarType> gradient_dtype_;
+  // A first sum goes straight into the shard. Exact numerics add it to zero: all strategies then
+  // have the same sign of zero.
+  const bool direct_;
   const trainhost::Replica& replica_;
   const std::vector<ShardLayout>& layouts_;
   trainhost::BucketArrivals arrivals_;
