@@ -155,7 +155,7 @@ void Run::open() {
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
     ranks_[r]->communicator = std::make_unique<CountingCommunicator>(
         std::make_unique<RecordingCommunicator>(std::move(communicators[r]), ranks_[r]->record),
-        ranks_[r]->sent, memory_);
+        ranks_[r]->sent, &memory_);
     // A record grows with each step.
     if (run_.watch_usage) ranks_[r]->record.stop();
   }
@@ -201,7 +201,7 @@ std::unique_ptr<Communicator> Run::group(int rank, const std::string& name) {
   return std::make_unique<CountingCommunicator>(
       std::make_unique<RecordingCommunicator>(std::move(made[static_cast<std::size_t>(rank)]),
                                               own.groups[name]),
-      own.sent, memory_);
+      own.sent, &memory_);
 }
 
 void Run::run_rank(int r) {
