@@ -330,7 +330,8 @@ Arguments parse_check_plugin(const std::vector<std::string>& words) {
       "  trainhost check-plugin ./my_model.so --set data.dir=/data/books --json");
   app.add_option("FILE", out.file, "The plugin's file")->required()->type_name("");
   app.add_option("--only", out.only,
-                 "Run this check, or all of a group (checkpoint); may be given several times")
+                 "Run these checks, or all of a group (checkpoint,leaks)")
+      ->delimiter(',')
       ->allow_extra_args(false)
       ->type_name("NAME");
   app.add_flag("--quick", out.quick, "Only the checks that take a second or two in all");

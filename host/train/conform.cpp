@@ -299,19 +299,19 @@ void Run::failed(int rank, const Error& error) {
   abort_.raise(rank);
 }
 
-/// The mean of the ranks, and the median of the steps.
+/// The mean of the ranks and of the steps.
 Json Run::traffic() const {
   Json out = Json::array();
   for (std::size_t o = 0; o < objectives_.size() && o < claimed_.size(); ++o) {
     double sum = 0;
     for (const auto& rank : ranks_) {
-      std::vector<std::int64_t> sent;
+      std::int64_t sent = 0, steps = 0;
       for (const MeasuredStep& step : rank->steps) {
-        if (step.objective == static_cast<int>(o)) sent.push_back(step.sent_bytes);
+        if (step.objective != static_cast<int>(o)) continue;
+        sent += step.sent_bytes;
+        ++steps;
       }
-      if (sent.empty()) continue;
-      std::ranges::nth_element(sent, sent.begin() + std::ssize(sent) / 2);
-      sum += static_cast<double>(sent[sent.size() / 2]);
+      if (steps > 0) sum += static_cast<double>(sent) / static_cast<double>(steps);
     }
     out.push_back({{"objective", objectives_[o].name},
                    {"sent", sum / static_cast<double>(ranks_.size())},

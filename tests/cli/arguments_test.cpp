@@ -47,9 +47,9 @@ TEST_CASE("the commands") {
   CHECK(parsed<cli::ResumeArguments>({"resume", "runs/a"}).run_directory == "runs/a");
   CHECK(parsed<cli::PluginsArguments>({"plugins", "--json"}).json);
   const auto check = parsed<cli::CheckPluginArguments>(
-      {"check-plugin", "a.so", "--only", "elf", "--only", "leaks", "--quick", "--seed", "3",
+      {"check-plugin", "a.so", "--only", "elf,scan", "--only", "leaks", "--quick", "--seed", "3",
        "--worlds", "2,8", "--device", "cuda", "--set", "model.x=1", "--set", "data.dir=/a"});
-  CHECK(check.only == std::vector<std::string>{"elf", "leaks"});
+  CHECK(check.only == std::vector<std::string>{"elf", "scan", "leaks"});
   CHECK(check.worlds == std::vector<std::int64_t>{2, 8});
   CHECK(check.overrides == std::vector<std::string>{"model.x=1", "data.dir=/a"});
   CHECK((check.quick && check.seed == 3 && check.device == "cuda" && !check.list));

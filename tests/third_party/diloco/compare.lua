@@ -3,17 +3,20 @@
 -- Try     trainhost bench compare.lua
 --         trainhost bench compare.lua data_dir=/path/to/dbbook2014 repeats=3
 local data_dir = bench.option{ name = "data_dir", default = "", help = "KGAT's data; without: made up" }
+local epochs = bench.option{ name = "epochs", default = 0, help = "of each run; 0: the recipe's" }
 local repeats = bench.option{ name = "repeats", default = 1, help = "runs of each" }
 
 local ratios = ""
 for _, recipe in ipairs{ "diloco_kgat.lua", "diloco_encoder.lua" } do
   local base = {}
+  if epochs > 0 then base.train = { epochs = epochs } end
   if data_dir ~= "" and recipe == "diloco_kgat.lua" then base.data = { dir = data_dir } end
   local rows = bench.sweep{
     recipe = recipe, base = base, repeats = repeats,
     cases = {
       { label = "ddp", overrides = { strategy = "ddp" } },
       { label = "diloco" },
+      { label = "diloco, momentum 0.9", overrides = { ["strategy.outer_lr"] = 0.7, ["strategy.outer_momentum"] = 0.9 } },
       { label = "local SGD", overrides = { ["strategy.outer_lr"] = 1, ["strategy.outer_momentum"] = 0 } },
     },
   }

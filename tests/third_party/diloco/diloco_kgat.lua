@@ -14,7 +14,8 @@ return {
     },
   },
   devices = { "cpu", count = 2 },
-  strategy = { "build/diloco.so", inner_steps = 20 },
+  -- Some twenty rounds in all: too few for the paper's momentum of 0.9.
+  strategy = { "build/diloco.so", inner_steps = 20, outer_lr = 1, outer_momentum = 0.3 },
   optimizer = { "adam", lr = 1e-3 },
   train = { epochs = 10, batch = 1024, eval_every = 10, seed = 42 },
   scaling = { batch = scale.global },
