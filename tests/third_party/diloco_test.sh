@@ -36,7 +36,7 @@ main() {
   runs 0 "done in" trainhost resume part train.max_steps=30
   diff <(losses whole) <(losses part) >&2 || fail "a resumed run has other losses"
   (($(losses whole | wc -l) >= 3)) || fail "too few losses to compare"
-  runs 0 "done in" trainhost resume part train.max_steps=33 devices=3
+  runs 0 "done in" trainhost resume part train.max_steps=33 devices=4
   runs 0 "done in" trainhost resume part train.max_steps=36 strategy=ddp
   runs 0 "done in" trainhost resume part train.max_steps=39 strategy=build/diloco.so
 }
