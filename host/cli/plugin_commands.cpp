@@ -2,6 +2,7 @@
 
 #include "host/cli/commands.h"
 #include "host/cli/installed_files.h"
+#include "host/cli/nvml_links.h"
 #include "host/plugins/commands.h"
 #include "host/recipe/text.h"
 
@@ -18,6 +19,11 @@ std::optional<launch::LibTorch> libtorch_if_any(std::string& why_not) {
   }
 }
 
+std::string links_of(const std::string& kind) {
+  std::string why_not;
+  return kind == "cuda" ? links_text(nvml_links(why_not)) : std::string();
+}
+
 }  // namespace
 
 int plugins_command(const PluginsArguments& arguments) {
@@ -26,7 +32,8 @@ int plugins_command(const PluginsArguments& arguments) {
   return plugins::run_plugins_command({.files = arguments.plugins,
                                        .json = arguments.json,
                                        .devices = arguments.devices,
-                                       .libtorch = libtorch ? libtorch->folder : std::string()},
+                                       .libtorch = libtorch ? libtorch->folder : std::string(),
+                                       .links = links_of},
                                       std::cout);
 }
 

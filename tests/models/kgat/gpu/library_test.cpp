@@ -1,5 +1,7 @@
 #include "gpu/library.h"
 
+#include <dlfcn.h>
+
 #include "support.h"
 
 namespace {
@@ -22,5 +24,19 @@ TEST_CASE("gpu: a shared object of something else is refused") {
   CHECK(other.table == nullptr);
   CHECK_THAT(other.why_not, Catch::Contains("holds no kernels"));
 }
+
+#ifdef KGAT_CUDA_LIBRARY
+TEST_CASE("gpu: the library of this build is taken, without a GPU too") {
+  // A run has it loaded already, with the rest of LibTorch's CUDA half.
+  if (::dlopen(KGAT_C10_CUDA, RTLD_NOW | RTLD_LOCAL) == nullptr) {
+    WARN("skipped: LibTorch's libc10_cuda.so does not load here: " << ::dlerror());
+    return;
+  }
+  const gpu::Library library = gpu::open_library(KGAT_CUDA_LIBRARY);
+  INFO(library.why_not);
+  REQUIRE(library.table != nullptr);
+  CHECK(library.table->rank_users != nullptr);
+}
+#endif
 
 }  // namespace
