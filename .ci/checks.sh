@@ -4,7 +4,7 @@
 check_format() {
   local files
   # What is about to be committed counts too.
-  mapfile -d '' -t files < <(git ls-files -z -co --exclude-standard -- '*.cpp' '*.h' |
+  mapfile -d '' -t files < <(git ls-files -z -co --exclude-standard -- '*.cpp' '*.h' '*.cu' |
     while IFS= read -r -d '' file; do [[ ! -f $file ]] || printf '%s\0' "$file"; done)
   ((${#files[@]})) || fail "$EXIT_FAILED" "no sources found in $root"
   clang-format-14 --dry-run --Werror "${files[@]}" ||

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <optional>
 
 #include "host/cli/installed_files.h"
@@ -180,20 +179,6 @@ Finding examine_missing(const Surroundings& here, const std::string& kind,
 
 std::string memory_text(std::int64_t bytes) {
   return bytes <= 0 ? "" : fmt::format(", {:.1f} GB", static_cast<double>(bytes) / 1e9);
-}
-
-// "0–1, 2–3: NVLink" for each way, and "all pairs" where there is one way only.
-std::string links_text(const std::vector<DeviceLink>& links) {
-  std::map<std::string, std::vector<std::string>> pairs;
-  for (const DeviceLink& link : links) {
-    pairs[link.text].push_back(fmt::format("{}–{}", link.first, link.second));
-  }
-  std::vector<std::string> out;
-  for (const auto& [way, names] : pairs) {
-    const bool all = pairs.size() == 1 && names.size() > 1;
-    out.push_back((all ? "all pairs" : recipe::join(names, ", ")) + ": " + way);
-  }
-  return recipe::join(out, "; ");
 }
 
 Finding examine_links() {

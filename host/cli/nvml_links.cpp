@@ -1,8 +1,12 @@
 #include "host/cli/nvml_links.h"
 
 #include <dlfcn.h>
+#include <fmt/format.h>
 
+#include <map>
 #include <memory>
+
+#include "host/recipe/text.h"
 
 namespace trainhost::cli {
 namespace {
@@ -122,6 +126,19 @@ std::vector<DeviceLink> nvml_links(std::string& why_not) {
   nvml.shutdown();
   if (out.empty()) why_not = "NVML knows fewer than two GPUs";
   return out;
+}
+
+std::string links_text(const std::vector<DeviceLink>& links) {
+  std::map<std::string, std::vector<std::string>> pairs;
+  for (const DeviceLink& link : links) {
+    pairs[link.text].push_back(fmt::format("{}–{}", link.first, link.second));
+  }
+  std::vector<std::string> out;
+  for (const auto& [way, names] : pairs) {
+    const bool all = pairs.size() == 1 && names.size() > 1;
+    out.push_back((all ? "all pairs" : recipe::join(names, ", ")) + ": " + way);
+  }
+  return recipe::join(out, "; ");
 }
 
 }  // namespace trainhost::cli

@@ -16,4 +16,7 @@ struct DeviceLink {
 /// Every pair of GPUs; empty, with the reason, where NVML cannot be asked.
 std::vector<DeviceLink> nvml_links(std::string& why_not);
 
+/// "0–1, 2–3: NVLink (4 links a GPU); …" for each way, "all pairs: …" where there is one way only.
+std::string links_text(const std::vector<DeviceLink>& links);
+
 }  // namespace trainhost::cli

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <initializer_list>
 
 #include "host/recipe/describe.h"
 #include "host/telemetry/text_layout.h"
@@ -35,15 +36,25 @@ std::string devices_text(const launch::Placement& placement) {
                      placement.device_kind, first, indices);
 }
 
-// Variables that hide devices explain many a missing one.
-std::string visibility_text() {
+std::string variables_text(std::initializer_list<const char*> names) {
   std::string out;
-  for (const char* name : {"CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "ZE_AFFINITY_MASK",
-                           "ONEAPI_DEVICE_SELECTOR"}) {
+  for (const char* name : names) {
     const char* value = std::getenv(name);
     if (value != nullptr) out += fmt::format("{}{}={}", out.empty() ? "" : " ", name, value);
   }
   return out;
+}
+
+// Variables that hide devices explain many a missing one.
+std::string visibility_text() {
+  return variables_text({"CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "ZE_AFFINITY_MASK",
+                         "ONEAPI_DEVICE_SELECTOR"});
+}
+
+// Of LibTorch's allocator and of NCCL: honoured as they are, and part of what a figure means.
+std::string settings_text() {
+  return variables_text({"PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF", "NCCL_P2P_DISABLE",
+                         "NCCL_IB_DISABLE", "NCCL_SOCKET_IFNAME", "NCCL_DEBUG"});
 }
 
 std::string batch_text(const recipe::ObjectivePlan& objective, const recipe::RunPlan& plan) {
@@ -76,6 +87,7 @@ telemetry::Banner run_banner(const PreparedRun& run, const std::string& run_dire
   row("devices", devices_text(run.placement));
   row("chain", run.placement.chain);
   row("visible", visibility_text());
+  row("variables", settings_text());
   if (run.foreign) row("ranks", ranks_text(run));
   row("strategy", plugin_text(plan.strategy));
   row("precision", plan.precision + recipe::economies_text(plan) +

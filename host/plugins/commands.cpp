@@ -10,7 +10,11 @@ namespace trainhost::plugins {
 
 int run_plugins_command(const PluginsArguments& arguments, std::ostream& out) {
   Catalog catalog(SearchPath::standard(arguments.files));
-  const PluginReport report = report_plugins(catalog, arguments.libtorch);
+  PluginReport report = report_plugins(catalog, arguments.libtorch);
+  for (PluginRow& row : report.plugins) {
+    const bool several = arguments.devices && row.devices.size() > 1;
+    if (several && arguments.links) row.links = arguments.links(row.id);
+  }
   out << (arguments.json ? render_json(report, arguments.devices)
                          : render_text(report, arguments.devices));
   const auto& entries = catalog.entries();

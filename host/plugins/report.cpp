@@ -96,6 +96,7 @@ std::string plugin_table(const PluginReport& report, bool devices) {
     if (!row.reason.empty()) out.append("      ").append(row.reason).append("\n");
     for (const std::string& note : row.notes) out.append("      note: ").append(note).append("\n");
     if (devices) out += device_lines(row);
+    if (devices && !row.links.empty()) out.append("      links  ").append(row.links).append("\n");
   }
   return out;
 }
@@ -175,6 +176,7 @@ std::string render_json(const PluginReport& report, bool devices) {
     Json item{{"id", row.id},     {"kind", row.kind},     {"version", row.version},
               {"file", row.file}, {"usable", row.usable}, {"reason", row.reason}};
     if (devices && row.kind == kind_name(Kind::kDevice)) item["devices"] = devices_json(row);
+    if (devices && !row.links.empty()) item["links"] = row.links;
     plugins.push_back(std::move(item));
   }
   for (const Inspection& item : report.refused) {

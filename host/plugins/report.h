@@ -20,6 +20,7 @@ struct PluginRow {
   std::string reason;                 ///< why not; "" where it is
   std::vector<std::string> notes;     ///< worth knowing, though it is usable
   std::vector<ProbedDevice> devices;  ///< of a device
+  std::string links{};                ///< how its devices are linked to each other, where known
 };
 
 struct PluginReport {
@@ -36,7 +37,7 @@ std::string render_text(const PluginReport& report, bool devices);
 
 /// {"plugins": [{"id", "kind", "version", "file", "usable", "reason"}],
 ///  "refused": [{"file", "reasons": […]}]}; with `devices`, a device's row has "devices" too:
-/// [{"index", "name", "memory_bytes"}].
+/// [{"index", "name", "memory_bytes"}], and "links" where they are known.
 std::string render_json(const PluginReport& report, bool devices);
 
 }  // namespace trainhost::plugins

@@ -1,4 +1,5 @@
-# What the device plugin cuda.so is built with: a CUDA toolkit, or the headers of Python's packages.
+# What cuda.so and kgat_cuda.so are built with: a CUDA toolkit, or the headers and the compiler of
+# Python's packages.
 # Sourced after common.sh, never run. Uses find_pip and download of scripts/bootstrap.
 # shellcheck shell=bash
 
@@ -6,7 +7,7 @@ readonly CUDA_MAJOR=13
 # The versions that torch 2.11.0 names, and the two packages of headers beside them.
 readonly CUDA_WHEELS=(nvidia-cuda-runtime==13.0.96 nvidia-cuda-crt==13.0.88 nvidia-cuda-cccl==13.0.85
   nvidia-cublas==13.1.0.3 nvidia-cusparse==12.6.3.3 nvidia-cusolver==12.0.4.66
-  nvidia-nccl-cu13==2.28.9)
+  nvidia-nccl-cu13==2.28.9 nvidia-cuda-nvcc==13.0.88 nvidia-nvvm==13.0.88)
 readonly CUDA_GB=3
 
 cuda_bundle=$deps/cuda-headers
@@ -49,15 +50,20 @@ cuda_headers_missing() {
   done
 }
 
-# unpack_headers PYTHON FOLDER WHEEL...: what lies in their include/ folders, and their licences.
+# unpack_headers PYTHON FOLDER WHEEL...: what lies in their include/ folders, the compiler (nvcc's own
+# folders, programs executable again), and their licences.
 unpack_headers() {
   "$1" - "${@:2}" <<'PYTHON'
-import sys, zipfile
+import os, sys, zipfile
 for wheel in sys.argv[2:]:
+    compiler = os.path.basename(wheel).startswith(("nvidia_cuda_nvcc", "nvidia_nvvm"))
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
-            if "/include/" in name or ".dist-info/" in name:
-                archive.extract(name, sys.argv[1])
+            program = compiler and "/bin/" in name
+            if program or "/include/" in name or ".dist-info/" in name or compiler and "/nvvm/" in name:
+                path = archive.extract(name, sys.argv[1])
+                if program and os.path.isfile(path):
+                    os.chmod(path, 0o755)
 PYTHON
 }
 

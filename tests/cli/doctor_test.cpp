@@ -129,6 +129,10 @@ TEST_CASE("links between GPUs are told as NVML knows them") {
   CHECK(finding(told, "cuda 2")["text"] == "fake GPU, 16.0 GB");
   CHECK(finding(told, "cuda links")["text"] ==
         "0–1: NVLink (4 links a GPU); 0–2, 1–2: PCIe across NUMA nodes");
+  const Ended listed = run(place, {"plugins", "--devices"}, variables);
+  CHECK_THAT(listed.out, Contains("links  0–1: NVLink (4 links a GPU); 0–2, 1–2: PCIe"));
+  const Ended without = run(place, {"plugins"}, variables);
+  CHECK_THAT(without.out, !Contains("NVLink"));
   variables["FAKE_NVML"] = "broken";
   const json broken = finding(diagnosis(place, variables), "cuda links");
   CHECK(broken["status"] == "warn");

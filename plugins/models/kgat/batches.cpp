@@ -34,6 +34,10 @@ class CfBatches : public BatchSource {
     work->frontier = std::make_shared<const Frontier>(
         shared_->frontiers->build(nodes_of(graph, samples), shared_->settings.layers()));
     work->rows = std::make_shared<const CfRows>(rows_of(graph, *work->frontier, samples));
+    if (shared_->kernels != nullptr) {
+      work->plan = std::make_shared<const gpu::BatchPlan>(
+          gpu::BatchPlan::make(graph, *work->frontier, work->rows.get(), /*pinned=*/true));
+    }
     return {slice, {}, {}, std::move(work)};
   }
 
@@ -52,11 +56,15 @@ class KgBatches : public BatchSource {
     return effective;
   }
   Batch load(const Slice& slice, std::int64_t) override {
-    auto samples = std::make_shared<KgBatch>();
+    auto work = std::make_shared<KgWork>();
     shared_->kg->sample(static_cast<std::uint32_t>(slice.global_step), slice.begin, slice.end,
-                        *samples);
-    const at::Tensor nodes = touched(*samples);
-    return {slice, {}, {{"embedding/entity_user_embed", nodes}}, std::move(samples)};
+                        work->samples);
+    if (shared_->kernels != nullptr) {
+      work->plan = std::make_shared<const gpu::KgPlan>(
+          gpu::KgPlan::make(work->samples, shared_->graph->n_relations, /*pinned=*/true));
+    }
+    const at::Tensor nodes = touched(work->samples);
+    return {slice, {}, {{"embedding/entity_user_embed", nodes}}, std::move(work)};
   }
 
  private:

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/ranking.h"
 #include "trainhost/error.h"
 
 namespace kgat {
@@ -52,38 +51,15 @@ void add(MetricSums::At& to, const MetricSums::At& from) {
   to.ndcg_paper += from.ndcg_paper;
 }
 
-/// The general form: vector_of(user) is the user's vector.
+/// vector_of(user) is the user's vector.
 template <class VectorOf>
-MetricSums evaluate_with(const ItemPanels& panels, VectorOf vector_of, const Interactions& test,
-                         const Interactions& known, std::span<const std::int32_t> users,
-                         const std::vector<std::int32_t>& ks) {
-  std::int32_t top = kPaperTop;
-  for (const std::int32_t k : ks) top = std::max(top, k);
-  const std::vector<double> ideal = ideal_gains(static_cast<std::size_t>(top));
-  std::vector<RankedUser> ranked;
-  for (const std::int32_t user : users) ranked.push_back({vector_of(user), known.of(user)});
-  std::vector<MetricSums::At> rows(users.size() * ks.size());
-
-  const auto visit = [&](std::size_t u, std::span<const std::int32_t> items,
-                         std::span<const float>) {
-    const auto wanted = test.of(users[u]);
-    std::vector<std::int32_t> hits;
-    for (std::size_t rank = 0; rank < items.size(); ++rank) {
-      if (std::binary_search(wanted.begin(), wanted.end(), items[rank])) {
-        hits.push_back(static_cast<std::int32_t>(rank));
-      }
-    }
-    if (!wanted.empty()) measure(hits, wanted.size(), ks, ideal, rows.data() + u * ks.size());
+Ranker ranker_of(const ItemPanels& panels, VectorOf vector_of) {
+  return [&panels, vector_of](std::span<const std::int32_t> users, const Interactions& known,
+                              std::int32_t top, const RankVisit& visit) {
+    std::vector<RankedUser> ranked;
+    for (const std::int32_t user : users) ranked.push_back({vector_of(user), known.of(user)});
+    rank_items(panels, ranked, top, visit);
   };
-  rank_items(panels, ranked, top, visit);
-
-  MetricSums out{ks, std::vector<MetricSums::At>(ks.size()), 0};
-  for (std::size_t u = 0; u < users.size(); ++u) {  // in order: the same bits for any thread count
-    if (test.of(users[u]).empty()) continue;
-    ++out.users;
-    for (std::size_t at = 0; at < ks.size(); ++at) add(out.sums[at], rows[u * ks.size() + at]);
-  }
-  return out;
 }
 
 }  // namespace
@@ -144,13 +120,43 @@ std::vector<std::int32_t> users_with_items(const Interactions& test) {
   return out;
 }
 
+MetricSums evaluate_ranked(const Ranker& ranker, const Interactions& test,
+                           const Interactions& known, std::span<const std::int32_t> users,
+                           const std::vector<std::int32_t>& ks) {
+  std::int32_t top = kPaperTop;
+  for (const std::int32_t k : ks) top = std::max(top, k);
+  const std::vector<double> ideal = ideal_gains(static_cast<std::size_t>(top));
+  std::vector<MetricSums::At> rows(users.size() * ks.size());
+
+  const auto visit = [&](std::size_t u, std::span<const std::int32_t> items,
+                         std::span<const float>) {
+    const auto wanted = test.of(users[u]);
+    std::vector<std::int32_t> hits;
+    for (std::size_t rank = 0; rank < items.size(); ++rank) {
+      if (std::binary_search(wanted.begin(), wanted.end(), items[rank])) {
+        hits.push_back(static_cast<std::int32_t>(rank));
+      }
+    }
+    if (!wanted.empty()) measure(hits, wanted.size(), ks, ideal, rows.data() + u * ks.size());
+  };
+  ranker(users, known, top, visit);
+
+  MetricSums out{ks, std::vector<MetricSums::At>(ks.size()), 0};
+  for (std::size_t u = 0; u < users.size(); ++u) {  // in order: the same bits for any thread count
+    if (test.of(users[u]).empty()) continue;
+    ++out.users;
+    for (std::size_t at = 0; at < ks.size(); ++at) add(out.sums[at], rows[u * ks.size() + at]);
+  }
+  return out;
+}
+
 MetricSums evaluate(const Ranking& ranking, const Interactions& test, const Interactions& known,
                     std::span<const std::int32_t> users, const std::vector<std::int32_t>& ks) {
   const ItemPanels panels(ranking.items, ranking.n_items, ranking.d);
   const auto vector_of = [&ranking](std::int32_t user) {
     return ranking.users + std::ptrdiff_t{user} * ranking.d;
   };
-  return evaluate_with(panels, vector_of, test, known, users, ks);
+  return evaluate_ranked(ranker_of(panels, vector_of), test, known, users, ks);
 }
 
 MetricSums evaluate_popularity(const Interactions& train, std::int32_t n_items,
@@ -160,9 +166,9 @@ MetricSums evaluate_popularity(const Interactions& train, std::int32_t n_items,
   std::vector<float> counts(static_cast<std::size_t>(n_items), 0.0F);
   for (const std::int32_t item : train.items) counts[static_cast<std::size_t>(item)] += 1.0F;
   const float one = 1.0F;
-  return evaluate_with(
-      ItemPanels(counts.data(), n_items, 1), [&one](std::int32_t) { return &one; }, test, known,
-      users, ks);
+  const ItemPanels panels(counts.data(), n_items, 1);
+  return evaluate_ranked(ranker_of(panels, [&one](std::int32_t) { return &one; }), test, known,
+                         users, ks);
 }
 
 }  // namespace kgat

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "interactions.h"
+#include "kernels/ranking.h"
 
 namespace kgat {
 
@@ -45,6 +47,15 @@ struct Ranking {
 /// Sums over `users` (user ids, a slice of users_with_items). `known` is masked.
 MetricSums evaluate(const Ranking& ranking, const Interactions& test, const Interactions& known,
                     std::span<const std::int32_t> users, const std::vector<std::int32_t>& ks);
+
+/// Ranks items for users: visit(index in users, items, scores) as rank_items() does, the items of
+/// `known` left out.
+using Ranker = std::function<void(std::span<const std::int32_t> users, const Interactions& known,
+                                  std::int32_t top, const RankVisit& visit)>;
+/// evaluate() by any ranker.
+MetricSums evaluate_ranked(const Ranker& ranker, const Interactions& test,
+                           const Interactions& known, std::span<const std::int32_t> users,
+                           const std::vector<std::int32_t>& ks);
 
 /// The baseline: every user gets the items by their number of training interactions.
 MetricSums evaluate_popularity(const Interactions& train, std::int32_t n_items,

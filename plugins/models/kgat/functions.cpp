@@ -6,11 +6,11 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/zeros.h>
-#include <torch/csrc/autograd/custom_function.h>
 
 #include <cstring>
 #include <utility>
 
+#include "autograd_state.h"
 #include "trainhost/error.h"
 
 namespace kgat {
@@ -18,25 +18,6 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-/// A value that rides in an autograd context.
-template <class T>
-struct Capsule : torch::CustomClassHolder {
-  explicit Capsule(T content) : value(std::move(content)) {}
-  T value;
-};
-
-template <class T>
-void keep(AutogradContext* context, T value) {
-  context->saved_data["state"] =
-      c10::IValue::make_capsule(c10::make_intrusive<Capsule<T>>(std::move(value)));
-}
-
-template <class T>
-T& kept(AutogradContext* context) {
-  const auto capsule = context->saved_data["state"].toCapsule();
-  return static_cast<Capsule<T>*>(capsule.get())->value;
-}
 
 const float* data(const at::Tensor& tensor) {
   return tensor.defined() ? tensor.const_data_ptr<float>() : nullptr;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "gpu/library.h"
 #include "trainhost/error.h"
 #include "trainhost/random.h"
 
@@ -77,6 +78,7 @@ KgatModel::KgatModel(Host& host, const trainhost::Options& model, const trainhos
 
 void KgatModel::prepare(bool first) {
   Shared& shared = *shared_;
+  open_kernels(first);
   shared.data = open_data();
   shared.known = shared.data.known();
   shared.graph = std::make_shared<const Graph>(Graph::build(shared.data));
@@ -84,6 +86,18 @@ void KgatModel::prepare(bool first) {
   shared.cf = std::make_unique<CfSampler>(shared.data.train, shared.data.n_items, shared.seed);
   shared.kg = std::make_unique<KgSampler>(*shared.graph, shared.seed);
   if (shared.settings.pretrain.epochs > 0) pretrain(first);
+}
+
+/// Kernels for CUDA devices, where the run has such.
+void KgatModel::open_kernels(bool first) {
+  if (host_.device_kind() != "cuda" || shared_->settings.composed) return;
+  const gpu::Library library = gpu::library_beside_plugin();
+  shared_->kernels = library.table;
+  if (library.table != nullptr || !first) return;
+  host_.log(Host::Level::kWarning,
+            "KGAT runs on LibTorch's operations, which is slower and takes "
+            "more memory: " +
+                library.why_not);
 }
 
 Dataset KgatModel::open_data() {

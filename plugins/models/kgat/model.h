@@ -10,6 +10,7 @@
 #include "bprmf.h"
 #include "dataset.h"
 #include "frontier.h"
+#include "gpu/kernels.h"
 #include "graph.h"
 #include "samplers.h"
 #include "settings.h"
@@ -34,6 +35,7 @@ struct Shared {
   std::unique_ptr<CfSampler> cf;
   std::unique_ptr<KgSampler> kg;
   std::uint64_t seed = 0;
+  const gpu::Table* kernels = nullptr;  ///< for the run's GPUs; null: none
 };
 
 class KgatModel : public trainhost::Model {
@@ -49,6 +51,7 @@ class KgatModel : public trainhost::Model {
   void* extension(std::string_view id) override;
 
  private:
+  void open_kernels(bool first);
   Dataset open_data();
   Dataset stand_in();
   void pretrain(bool first);

@@ -37,7 +37,7 @@ TRAINHOST_MODEL_PLUGIN(kgat::KgatModel, "kgat", "0.1.0", R"json({
     {"name": "stop_on_test", "type": "bool", "default": false,
      "help": "watch the test metrics, as the paper's code does (reproduces its numbers)"},
     {"name": "kernels", "type": "string", "default": "auto", "one_of": ["auto", "aten"],
-     "help": "auto: own kernels on a CPU, ATen operations elsewhere; aten: those everywhere"}
+     "help": "auto: own kernels where a device has them (cpu, cuda), ATen operations elsewhere; aten: those everywhere"}
   ],
   "data": [
     {"name": "dir", "type": "path", "optional": true,

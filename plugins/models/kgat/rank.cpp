@@ -3,14 +3,11 @@
 #include <c10/core/GradMode.h>
 
 #include <cmath>
-#include <optional>
 
 #include "batches.h"
-#include "composed.h"
 #include "evaluation.h"
-#include "functions.h"
 #include "model.h"
-#include "workspace.h"
+#include "operators.h"
 
 namespace kgat {
 namespace {
@@ -55,19 +52,14 @@ class KgatRank : public RepresentingRank {
   at::Tensor cf_loss(const Batch& batch, Execution& execution);
   at::Tensor kg_loss(const Batch& batch, Execution& execution);
   /// The parts of the concatenated representation (equation 11) at the frontier's batch level.
-  Tensors propagate(const std::shared_ptr<const Frontier>& frontier, std::int64_t step,
+  Tensors propagate(const std::shared_ptr<Propagation>& propagation, std::int64_t step,
                     Execution& execution);
   at::Tensor new_attention(const UnitTensors& unit);
-  LayerResult layer(const std::shared_ptr<const Frontier>& frontier, int l, const Dropout& dropout,
-                    const UnitTensors& unit, const at::Tensor& x);
-  const Adjacency& adjacency(const at::Tensor& values);
-  /// Whether KGAT's kernels cannot, or are not to, work on this tensor.
-  bool composed(const at::Tensor& tensor) const {
-    return shared_->settings.composed || !tensor.is_cpu();
-  }
-  const composed::Pattern& pattern(at::Device device);
+  Operators& operators(at::Device device);
+  /// All nodes' representations, on the device.
+  at::Tensor table(Execution& execution);
   MetricSums measure(const at::Tensor& table, const Interactions& wanted,
-                     const Interactions& masked, Execution& execution) const;
+                     const Interactions& masked, Execution& execution);
   MetricSums baseline(const Interactions& wanted, const Interactions& masked,
                       Execution& execution) const;
   std::vector<std::int32_t> my_users(const Interactions& wanted) const;
@@ -77,54 +69,38 @@ class KgatRank : public RepresentingRank {
 
   const std::shared_ptr<const Shared> shared_;
   const int rank_, world_;
-  Workspace workspace_;
-  Adjacency adjacency_;
-  const void* adjacency_of_ = nullptr;   // the attention values it was made of,
-  std::uint32_t adjacency_version_ = 0;  // and their version
-  std::optional<composed::Pattern> pattern_;
+  std::unique_ptr<Operators> operators_;  // made where the first tensor is
   MetricSums test_baseline_, validation_baseline_;
 };
 
-const Adjacency& KgatRank::adjacency(const at::Tensor& values) {
-  const auto version = static_cast<std::uint32_t>(values._version());
-  if (adjacency_of_ != values.const_data_ptr() || adjacency_version_ != version) {
-    adjacency_ = Adjacency::make(shared_->graph, values);
-    adjacency_of_ = values.const_data_ptr();
-    adjacency_version_ = version;
+Operators& KgatRank::operators(at::Device device) {
+  if (operators_) return *operators_;
+  const bool composed = shared_->settings.composed;
+  if (device.is_cpu() && !composed) {
+    operators_ = make_cpu_operators(shared_->graph);
+  } else if (shared_->kernels != nullptr && device.is_cuda() && !composed) {
+    operators_ = make_gpu_operators(shared_->graph, *shared_->kernels, device);
+  } else {
+    operators_ = make_composed_operators(shared_->graph, device);
   }
-  return adjacency_;
-}
-
-const composed::Pattern& KgatRank::pattern(at::Device device) {
-  if (!pattern_) pattern_ = composed::Pattern::make(shared_->graph, device);
-  return *pattern_;
+  return *operators_;
 }
 
 at::Tensor KgatRank::new_attention(const UnitTensors& unit) {
   const at::Tensor& table = unit.borrowed(0);
-  if (!composed(table)) {
-    return attention(*shared_->graph, table, unit.parameter(0), unit.parameter(1));
-  }
-  return composed::attention(pattern(table.device()), table, unit.parameter(0), unit.parameter(1));
+  return operators(table.device()).attention(table, unit.parameter(0), unit.parameter(1));
 }
 
-LayerResult KgatRank::layer(const std::shared_ptr<const Frontier>& frontier, int l,
-                            const Dropout& dropout, const UnitTensors& unit, const at::Tensor& x) {
-  const LayerShape shape = shared_->settings.layer(l);
+LayerParameters weights_of(const LayerShape& shape, const UnitTensors& unit) {
   LayerParameters weights{unit.parameter(0), unit.parameter(1), {}, {}};
   if (shape.two_products()) {
     weights.w2 = unit.parameter(2);
     weights.b2 = unit.parameter(3);
   }
-  if (composed(x)) {
-    return composed::propagate_layer(pattern(x.device()), unit.borrowed(0), *frontier, l, shape,
-                                     dropout, weights, x);
-  }
-  return propagate_layer(adjacency(unit.borrowed(0)), frontier, l, shape, dropout, weights, x,
-                         workspace_);
+  return weights;
 }
 
-Tensors KgatRank::propagate(const std::shared_ptr<const Frontier>& frontier, std::int64_t step,
+Tensors KgatRank::propagate(const std::shared_ptr<Propagation>& propagation, std::int64_t step,
                             Execution& execution) {
   const Settings& settings = shared_->settings;
   const double rate = execution.training() ? settings.dropout : 0;
@@ -137,8 +113,10 @@ Tensors KgatRank::propagate(const std::shared_ptr<const Frontier>& frontier, std
     const Tensors result = execution.run(
         kFirstLayerUnit + l - 1,
         [=, this](const UnitTensors& unit, const Tensors& inputs) -> Tensors {
+          const LayerShape shape = shared_->settings.layer(l);
           const LayerResult result =
-              layer(frontier, l, dropout, unit, l == 1 ? unit.borrowed(1) : inputs[0]);
+              propagation->layer(l, shape, dropout, weights_of(shape, unit), unit.borrowed(0),
+                                 l == 1 ? unit.borrowed(1) : inputs[0]);
           if (l == 1) return {result.y, result.z, result.x_rows};
           return {result.y, result.z};
         },
@@ -152,27 +130,21 @@ Tensors KgatRank::propagate(const std::shared_ptr<const Frontier>& frontier, std
 
 at::Tensor KgatRank::cf_loss(const Batch& batch, Execution& execution) {
   const auto work = std::static_pointer_cast<const CfWork>(batch.extra);
-  const Tensors parts = propagate(work->frontier, batch.slice.global_step, execution);
-  const double l2 = shared_->settings.cf_l2;
-  return composed(parts.front()) ? composed::cf_loss_sum(*work->rows, l2, parts)
-                                 : cf_loss_sum(work->rows, l2, parts);
+  const auto propagation = operators(execution.device()).propagation(*work);
+  const Tensors parts = propagate(propagation, batch.slice.global_step, execution);
+  return propagation->cf_loss(shared_->settings.cf_l2, parts);
 }
 
 at::Tensor KgatRank::kg_loss(const Batch& batch, Execution& execution) {
-  const auto samples = std::static_pointer_cast<const KgBatch>(batch.extra);
-  return execution.run(
-      kTransRUnit,
-      [=, this](const UnitTensors& unit, const Tensors&) {
-        const double l2 = shared_->settings.kg_l2;
-        const at::Tensor &table = unit.borrowed(0), &relations = unit.parameter(0),
-                         &matrices = unit.parameter(1);
-        constexpr auto kForm = TableGradient::kRows;
-        return Tensors{
-            composed(table)
-                ? composed::kg_loss_sum(*samples, l2, kForm, table, relations, matrices)
-                : kg_loss_sum(*samples, l2, kForm, table, relations, matrices, workspace_)};
-      },
-      {})[0];
+  const auto work = std::static_pointer_cast<const KgWork>(batch.extra);
+  return execution.run(kTransRUnit,
+                       [=, this](const UnitTensors& unit, const Tensors&) {
+                         const at::Tensor& table = unit.borrowed(0);
+                         return Tensors{operators(table.device())
+                                            .kg_loss(*work, shared_->settings.kg_l2, table,
+                                                     unit.parameter(0), unit.parameter(1))};
+                       },
+                       {})[0];
 }
 
 std::vector<std::int32_t> KgatRank::my_users(const Interactions& wanted) const {
@@ -188,13 +160,11 @@ MetricSums KgatRank::add_over_ranks(const MetricSums& mine, Execution& execution
 }
 
 MetricSums KgatRank::measure(const at::Tensor& table, const Interactions& wanted,
-                             const Interactions& masked, Execution& execution) const {
-  const float* rows = table.const_data_ptr<float>();
-  const auto d = static_cast<std::int32_t>(table.size(1));
-  const Graph& graph = *shared_->graph;
-  const Ranking ranking{rows + std::ptrdiff_t{graph.n_entities} * d, rows, graph.n_items, d};
+                             const Interactions& masked, Execution& execution) {
   return add_over_ranks(
-      kgat::evaluate(ranking, wanted, masked, my_users(wanted), shared_->settings.ks), execution);
+      operators(table.device())
+          .evaluate(table, wanted, masked, my_users(wanted), shared_->settings.ks),
+      execution);
 }
 
 MetricSums KgatRank::baseline(const Interactions& wanted, const Interactions& masked,
@@ -211,15 +181,18 @@ void KgatRank::append(Evaluation& evaluation, const std::string& prefix, const M
   }
 }
 
-at::Tensor KgatRank::representations(Execution& execution) {
-  const auto whole =
-      std::make_shared<const Frontier>(shared_->frontiers->whole(shared_->settings.layers()));
-  return at::cat(propagate(whole, 0, execution), 1).to(at::kCPU);
+at::Tensor KgatRank::table(Execution& execution) {
+  const CfWork whole{
+      std::make_shared<const Frontier>(shared_->frontiers->whole(shared_->settings.layers())),
+      nullptr};
+  return at::cat(propagate(operators(execution.device()).propagation(whole), 0, execution), 1);
 }
+
+at::Tensor KgatRank::representations(Execution& execution) { return table(execution).to(at::kCPU); }
 
 Evaluation KgatRank::evaluate(Execution& execution) {
   const Dataset& data = shared_->data;
-  const at::Tensor table = representations(execution);
+  const at::Tensor table = this->table(execution);
   if (test_baseline_.ks.empty()) {
     test_baseline_ = baseline(data.test, shared_->known, execution);
     validation_baseline_ = baseline(data.validation, data.train, execution);
