@@ -11,7 +11,6 @@ namespace {
 using namespace trainhost::testing;
 using Arguments = std::vector<std::string>;
 using Json = nlohmann::json;
-using Catch::Matchers::Contains;
 
 std::string file(const std::string& name) {
   const bool strategy = name == "broken" || name == "faulty_zero";

@@ -73,7 +73,7 @@ std::string mismatch(Rank& rank) {
 
 /// The last rank does not come, nor does it leave before the others have given up.
 std::string missing(Rank& rank) {
-  const auto group = rank.group("missing", 0.3);
+  const auto group = rank.group("missing", 3);
   if (rank.rank + 1 == rank.world) {
     for (int r = 0; r + 1 < rank.world; ++r) rank.store.get("gave_up" + std::to_string(r));
     return "stayed away";
