@@ -72,8 +72,8 @@ fi
 # Misuse.
 run 2 --device tpu
 says "--device is cuda or cpu"
-run 2 --only speed
-says "there is no part 'speed'"
+run 2 --only sped
+says "there is no part 'sped'"
 run 2 --prefix "$box/nowhere"
 says "no trainhost to check"
 run 2 --frobnicate
