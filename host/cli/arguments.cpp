@@ -329,8 +329,7 @@ Arguments parse_check_plugin(const std::vector<std::string>& words) {
       "  trainhost check-plugin ./my_strategy.so --only checkpoint --set strategy.bucket_mb=1\n"
       "  trainhost check-plugin ./my_model.so --set data.dir=/data/books --json");
   app.add_option("FILE", out.file, "The plugin's file")->required()->type_name("");
-  app.add_option("--only", out.only,
-                 "Run these checks, or all of a group (checkpoint,leaks)")
+  app.add_option("--only", out.only, "Run these checks, or all of a group (checkpoint,leaks)")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->type_name("NAME");

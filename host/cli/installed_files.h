@@ -31,8 +31,8 @@ std::string check_models_folder();
 /// Throws Error (kUser) with the nearest installed name where there is none.
 std::string find_recipe(const std::string& named);
 
-/// A benchmark script by path as given, or by the name of an installed one ("scaling"). Throws Error
-/// (kUser) with the nearest installed name where there is none.
+/// A benchmark script by path as given, or by the name of an installed one ("scaling"). Throws
+/// Error (kUser) with the nearest installed name where there is none.
 std::string find_script(const std::string& named);
 
 /// File names of the installed recipes, sorted.

@@ -94,13 +94,14 @@ void require_exact(const recipe::RunPlan& base, plugins::Catalog& catalog) {
   const auto* info = catalog.find(plugins::Kind::kStrategy,
                                   strategy.written.empty() ? strategy.id : strategy.file);
   if (info == nullptr || info->exact) return;
-  throw Error(Failure::kUser,
-              {.where = strategy.options.position.text(),
-               .what = "the strategy '" + strategy.id +
-                       "' cannot be proven: its note says \"exact\": false, so on several ranks its "
-                       "numbers are not those of one process",
-               .fix = "prove another strategy (strategy=ddp); `trainhost check-plugin` tries what "
-                      "this one promises"});
+  throw Error(
+      Failure::kUser,
+      {.where = strategy.options.position.text(),
+       .what = "the strategy '" + strategy.id +
+               "' cannot be proven: its note says \"exact\": false, so on several ranks its "
+               "numbers are not those of one process",
+       .fix = "prove another strategy (strategy=ddp); `trainhost check-plugin` tries what "
+              "this one promises"});
 }
 
 class Prover {

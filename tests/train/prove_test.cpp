@@ -219,9 +219,9 @@ TEST_CASE("faults are found, with the first tensor and step") {
   const std::string model = GENERATE("tiny", "kgat");
   const Bench bench(recipe_of(model));
   const auto differing = [&](const std::string& fault) {
-    const auto json = bench.proved({"--quick", "strategy={\"broken\",fault=\"" + fault + "\"}",
-                                    "optimizer={\"sgd\",lr=1e-2}"},
-                                   1);
+    const auto json = bench.proved(
+        {"--quick", "strategy={\"broken\",fault=\"" + fault + "\"}", "optimizer={\"sgd\",lr=1e-2}"},
+        1);
     CHECK(json["runs"][1]["hash"] == json["runs"][0]["hash"]);
     const auto& faulty = json["runs"].back();
     REQUIRE(faulty["strategy"] == "broken");
@@ -259,7 +259,8 @@ TEST_CASE("faults in the collectives of each stage are found") {
 TEST_CASE("fast numerics find faults too") {
   const std::string fault = GENERATE("no division", "last bucket");
   const Bench bench(kKgat);
-  const auto json = bench.proved({"--fast", "--quick", "strategy={\"broken\",fault=\"" + fault + "\"}"}, 1);
+  const auto json =
+      bench.proved({"--fast", "--quick", "strategy={\"broken\",fault=\"" + fault + "\"}"}, 1);
   CHECK(json["runs"].back().contains("first_difference"));
 }
 
