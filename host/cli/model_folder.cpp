@@ -4,6 +4,7 @@
 
 #include "host/cli/prepared_run.h"
 #include "host/recipe/recipe.h"
+#include "host/recipe/text.h"
 #include "trainhost/error.h"
 
 namespace trainhost::cli {
@@ -32,15 +33,6 @@ const plugins::PluginInfo& who_opens(const fs::path& folder, plugins::Catalog& c
               "a model's own folder"});
 }
 
-std::string lua_text(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\' || c == '\n') out += '\\';
-    out += c;
-  }
-  return out + "\"";
-}
-
 }  // namespace
 
 std::optional<recipe::RunPlan> plan_of_model_folder(const std::string& folder,
@@ -54,8 +46,9 @@ std::optional<recipe::RunPlan> plan_of_model_folder(const std::string& folder,
   }
   const plugins::PluginInfo& model = who_opens(path, catalog);
   // The optimizer and the loop are what every recipe has; nothing is trained.
-  const std::string source = "return { name = \"predict\", model = { " + lua_text(model.id) + ", " +
-                             model.folder_option + " = " + lua_text(path.string()) +
+  const std::string source = "return { name = \"predict\", model = { " +
+                             recipe::lua_text(model.id) + ", " + model.folder_option + " = " +
+                             recipe::lua_text(path.string()) +
                              " }, optimizer = { \"adam\", lr = 1 }, "
                              "train = { epochs = 1, batch = 1 } }";
   recipe::RunPlan plan =

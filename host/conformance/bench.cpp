@@ -10,6 +10,7 @@
 #include "host/cli/memory_file.h"
 #include "host/launch/launch.h"
 #include "host/recipe/recipe.h"
+#include "host/recipe/text.h"
 #include "trainhost/error.h"
 
 namespace trainhost::conformance {
@@ -90,15 +91,6 @@ std::string model_file(const std::string& model) {
                               .fix = "build or install trainhost again"});
 }
 
-std::string lua_text(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + "\"";
-}
-
 plugins::SearchPath search_path(const Subject& subject) {
   std::vector<std::string> files{subject.file};
   if (recipe::is_plugin_path(subject.settings.device)) files.push_back(subject.settings.device);
@@ -140,17 +132,17 @@ std::string Bench::source(const Variant& variant) const {
     strategy = "{ \"single\", virtual_ranks = " + std::to_string(variant.world) + " }";
   } else if (is_strategy) {
     const std::string& option = subject_.info().ranks_option;
-    strategy = "{ " + lua_text(subject_.file) +
+    strategy = "{ " + recipe::lua_text(subject_.file) +
                (option.empty() ? "" : ", " + option + " = " + std::to_string(variant.world)) + " }";
   }
   return "local scale = require \"trainhost.scale\"\n"
          "return {\n"
          "  name = \"check-plugin\",\n"
          "  model = { " +
-         lua_text(model_) +
+         recipe::lua_text(model_) +
          " },\n"
          "  devices = { " +
-         lua_text(device_) +
+         recipe::lua_text(device_) +
          ", count = 1 },\n"
          "  strategy = " +
          strategy +

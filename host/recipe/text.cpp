@@ -69,6 +69,15 @@ std::string quote(std::string_view text) {
   return out + (text.size() > kLongest ? "…'" : "'");
 }
 
+std::string lua_text(const std::string& text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\' || c == '\n') out += '\\';
+    out += c;
+  }
+  return out + "\"";
+}
+
 bool is_clean_text(std::string_view text) {
   std::size_t i = 0;
   while (i < text.size()) {

@@ -22,6 +22,9 @@ std::string join(const std::vector<std::string>& words, std::string_view separat
 /// A shortened quotation of a user's text for a message: 'bi', without control characters.
 std::string quote(std::string_view text);
 
+/// The text as a string of Lua's, to be written into a recipe.
+std::string lua_text(const std::string& text);
+
 /// True for UTF-8 without control characters other than tab and line end.
 bool is_clean_text(std::string_view text);
 

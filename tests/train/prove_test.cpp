@@ -173,6 +173,14 @@ TEST_CASE("fast sums give nearly the same") {
   CHECK(json["compare"] == "close");
 }
 
+TEST_CASE("fast sums of what is larger than a staging buffer are nearly the same",
+          "[transformer]") {
+  // The embedding is 15 MB.
+  const Bench bench(kTransformer);
+  bench.proved({"model.vocabulary=60000", "model.width=64", "model.layers=1",
+                "model.feed_forward=64", "--fast", "--quick", "--world", "2", "--steps", "1"});
+}
+
 TEST_CASE("shards that cut parameters are equal too", "[transformer]") {
   const int world = GENERATE(2, 3, 4);
   const Bench bench(kTransformer);
