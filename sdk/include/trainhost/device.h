@@ -30,6 +30,12 @@ struct MemoryStatistics {
   std::int64_t device_free = -1;
 };
 
+/// What sensors say; NaN where the device has none.
+struct Gauges {
+  double power_watts = std::numeric_limits<double>::quiet_NaN();
+  double temperature_celsius = std::numeric_limits<double>::quiet_NaN();
+};
+
 struct OpenOptions {
   int threads = 1;              ///< CPU threads for the operations of this rank
   double timeout_seconds = 30;  ///< how long a collective waits for another rank
@@ -46,6 +52,7 @@ class DeviceSession {
   /// The share of its time that the device has worked for this rank since the last call, 0 to 1;
   /// NaN where it cannot tell.
   virtual double utilisation() { return std::numeric_limits<double>::quiet_NaN(); }
+  virtual Gauges gauges() { return {}; }
   /// Returns when all work issued to the device is done.
   virtual void synchronize() = 0;
 

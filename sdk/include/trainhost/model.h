@@ -31,6 +31,10 @@ struct ObjectiveSpec {
   std::vector<int> units;
   /// Row-sparse parameters of which this objective reads only the rows named in Batch::row_reads.
   std::vector<std::string> row_reads{};
+  /// Whether a row's part of the loss is the same in whatever micro-batch the row comes. False for
+  /// in-batch negatives and batch statistics: then the host cuts no micro-batch when memory is
+  /// short, but asks ModelRank::split_work.
+  bool rows_are_independent = true;
 };
 
 /// The sum over the rows of a micro-batch and what it is to be divided by. The host divides the sum
@@ -77,6 +81,11 @@ class ModelRank {
   /// The loss of one micro-batch. Also called with zero rows: then it runs the same units and
   /// collectives in the same order and returns weight 0.  [collective]
   virtual Loss loss(int objective, const Batch& batch, Execution& execution) = 0;
+
+  /// Memory was short for a micro-batch of this objective: from now on compute its loss in smaller
+  /// pieces, with the same meaning (GradCache). Called between steps, on every rank at once.
+  /// Returns false, on every rank, where there are no smaller pieces.
+  virtual bool split_work(int /*objective*/) { return false; }
 
   /// Hooks around an epoch, without gradients; here a model may write its buffers.  [collective]
   virtual void begin_epoch(std::int64_t /*epoch*/, Execution&) {}

@@ -159,6 +159,12 @@ class StrategySession {
   /// Finishes the reduction, clips, and runs the optimizer.  [collective]
   virtual StepResult step(const StepRequest& request) = 0;
 
+  /// Forgets the step that begin_step began, wherever it stands: also after an exception (out of
+  /// memory) left a unit or a backward. Waits for what this rank has issued, drops gradients and
+  /// gathered units; parameters and states are as before begin_step, which is called next. Returns
+  /// false where the session cannot: then running out of memory ends the run.
+  virtual bool abandon_step() { return false; }
+
   /// Calls `visit` with each whole parameter and buffer in the order of the model, on every rank
   /// (or only on rank 0). The tensor lives during the call.  [collective]
   virtual void full_parameters(
