@@ -140,7 +140,8 @@ void Run::open() {
                                                       static_cast<std::uint64_t>(plan_.train.seed),
                                                       plan_.device_kind,
                                                       cache_directory(),
-                                                      {}},
+                                                      {},
+                                                      plan_.numerics == "exact"},
                                    events_, control_));
   }
   RankHost& host = *hosts_.front();
