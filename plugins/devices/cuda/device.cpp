@@ -69,19 +69,6 @@ bool sums_in_rank_order(trainhost::Host& host) {
   return host.extension("trainhost.sums-in-rank-order/1") != nullptr;
 }
 
-/// With the time-out that the environment names, where it names one.
-trainhost::OpenOptions patient(trainhost::OpenOptions options, trainhost::Host& host) {
-  const double seconds = collective_timeout(options.timeout_seconds);
-  if (seconds != options.timeout_seconds) {
-    host.log(trainhost::Host::Level::kInfo, "NCCL_TIMEOUT: collectives wait " +
-                                                seconds_text(seconds) +
-                                                " for another rank, instead of train.timeout's " +
-                                                seconds_text(options.timeout_seconds));
-  }
-  options.timeout_seconds = seconds;
-  return options;
-}
-
 class Guard final : public trainhost::DeviceSession::StreamGuard {
  public:
   explicit Guard(c10::cuda::CUDAStream stream) : guard_(stream) {}
@@ -207,7 +194,7 @@ class CudaDevice final : public trainhost::Device {
       const at::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
       // Through LibTorch once: the allocator and the kernels' module are there from now on.
       at::empty({1}, at::TensorOptions(at::kByte).device(device)).zero_();
-      return std::make_unique<CudaSession>(index, patient(options, host_), host_);
+      return std::make_unique<CudaSession>(index, patient(options), host_);
     });
   }
 
@@ -233,7 +220,8 @@ class CudaDevice final : public trainhost::Device {
       }
       const auto settle = [session, joint, rank] {
         session->settle();
-        while (!joint->mark(rank)->done()) std::this_thread::yield();
+        const Issued under_way = joint->mark(rank);
+        while (!under_way->done()) std::this_thread::yield();
       };
       out.push_back(
           std::make_unique<JointCommunicator>(group, rank, session->device(), settle, joint));
@@ -242,6 +230,20 @@ class CudaDevice final : public trainhost::Device {
   }
 
  private:
+  /// With the time-out that the environment names, where it names one.
+  trainhost::OpenOptions patient(trainhost::OpenOptions options) {
+    const double seconds = collective_timeout(options.timeout_seconds);
+    if (seconds != options.timeout_seconds && !told_of_timeout_) {
+      host_.log(trainhost::Host::Level::kInfo,
+                "NCCL_TIMEOUT: collectives wait " + seconds_text(seconds) +
+                    " for another rank, instead of train.timeout's " +
+                    seconds_text(options.timeout_seconds));
+      told_of_timeout_ = true;
+    }
+    options.timeout_seconds = seconds;
+    return options;
+  }
+
   /// Null where the ranks reduce by copies, which is told where it costs something.
   std::shared_ptr<Joint> start_nccl(const std::vector<CudaSession*>& sessions,
                                     const trainhost::OpenOptions& options) {
@@ -255,6 +257,7 @@ class CudaDevice final : public trainhost::Device {
     try {
       return make_joint_nccl(devices, options.abort);
     } catch (const Error& error) {
+      cudaGetLastError();  // or the next call would report it again
       host_.log(trainhost::Host::Level::kWarning,
                 "NCCL does not start for the ranks of this process, which reduce by copies: " +
                     error.text().where + ": " + error.text().what + ": " + error.text().got);
@@ -263,6 +266,7 @@ class CudaDevice final : public trainhost::Device {
   }
 
   trainhost::Host& host_;
+  bool told_of_timeout_ = false;
 };
 
 }  // namespace
