@@ -21,7 +21,8 @@ struct PreparedRun {
   launch::LibTorch libtorch;
   std::optional<launch::ForeignPlacement> foreign;
   bool ranks_are_threads = false;
-  std::string resume;  ///< checkpoint folder, or ""
+  std::string resume;      ///< checkpoint folder, or ""
+  std::string batch_note;  ///< how train.batch = "auto" became a number, or ""
 };
 
 /// What the recipe layer asks of the catalog.

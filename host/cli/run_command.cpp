@@ -1,5 +1,6 @@
 #include <filesystem>
 
+#include "host/cli/auto_batch.h"
 #include "host/cli/commands.h"
 #include "host/cli/installed_files.h"
 
@@ -8,10 +9,11 @@ namespace trainhost::cli {
 int run_command(const RunArguments& arguments) {
   plugins::Catalog catalog(plugins::SearchPath::standard(arguments.plugins));
   catalog.require_named_files();
-  const auto recipe = recipe::Recipe::load(find_recipe(arguments.recipe), arguments.overrides,
-                                           plugin_lookup(catalog));
+  const auto [recipe, batch_note] =
+      load_recipe(find_recipe(arguments.recipe), arguments.overrides, catalog);
   PreparedRun run = place_run(recipe.base(), catalog);
   finish_plan(run, recipe.resolve(world_of(run)), catalog);
+  run.batch_note = batch_note;
   for (const std::string& text : catalog.warnings()) run.placement.warnings.push_back(text);
   if (run.foreign && run.foreign->rank != 0) {
     const std::string& named = arguments.run_directory;
