@@ -21,6 +21,17 @@ const plugins::PluginInfo* find_device(plugins::Catalog& catalog, const std::str
   }
 }
 
+// A device named by its file goes by its id from here on.
+recipe::DevicesRequest by_ids(recipe::DevicesRequest devices, plugins::Catalog& catalog) {
+  for (std::string& kind : devices.kinds) {
+    if (!recipe::is_plugin_path(kind)) continue;
+    if (const auto* info = catalog.find(Kind::kDevice, kind, devices.position.text())) {
+      kind = info->id;
+    }
+  }
+  return devices;
+}
+
 // Several ranks on each device, where the strategy has an option for that and the recipe sets it.
 void share_devices(launch::Placement& placement, const plugins::PluginInfo* strategy,
                    const Value& options) {
@@ -63,7 +74,8 @@ launch::Prober device_prober(plugins::Catalog& catalog, const std::string& libto
   };
 }
 
-PreparedRun place_run(const recipe::RunPlan& base, plugins::Catalog& catalog) {
+PreparedRun place_run(const recipe::RunPlan& base, plugins::Catalog& catalog,
+                      const FailedAttempts& failed) {
   PreparedRun out;
   const launch::Environment environment = launch::current_environment();
   out.foreign = launch::find_foreign_placement(environment);
@@ -79,10 +91,11 @@ PreparedRun place_run(const recipe::RunPlan& base, plugins::Catalog& catalog) {
                          out.foreign->launcher + " started several processes",
                  .fix = "use another strategy (strategy=ddp), or start one process"});
   }
-  out.placement = launch::place({.devices = base.devices,
+  out.placement = launch::place({.devices = by_ids(base.devices, catalog),
                                  .precision = base.precision,
                                  .cores = launch::usable_cores(),
-                                 .foreign_local_rank = out.foreign ? out.foreign->local_rank : -1},
+                                 .foreign_local_rank = out.foreign ? out.foreign->local_rank : -1,
+                                 .failed = failed},
                                 device_prober(catalog, out.libtorch.folder));
   share_devices(out.placement, strategy, base.strategy.options);
   return out;

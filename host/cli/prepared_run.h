@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "host/launch/foreign.h"
 #include "host/launch/libtorch.h"
@@ -30,8 +31,12 @@ recipe::PluginLookup plugin_lookup(plugins::Catalog& catalog);
 /// What placement asks of it. `libtorch`: its folder, or "".
 launch::Prober device_prober(plugins::Catalog& catalog, const std::string& libtorch);
 
+/// What was tried before and did not open.
+using FailedAttempts = std::vector<launch::FailedAttempt>;
+
 /// Places the devices of `base`; leaves the plan to `finish_plan`.
-PreparedRun place_run(const recipe::RunPlan& base, plugins::Catalog& catalog);
+PreparedRun place_run(const recipe::RunPlan& base, plugins::Catalog& catalog,
+                      const FailedAttempts& failed = {});
 
 /// The world that the placement gives.
 recipe::World world_of(const PreparedRun& run);
