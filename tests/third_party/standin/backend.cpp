@@ -20,6 +20,7 @@ void install_backend() {
     register_guard();
     register_hooks();
     register_operators();
+    register_sparse_operators();
   });
 }
 

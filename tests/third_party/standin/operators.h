@@ -4,5 +4,6 @@
 namespace standin {
 
 void register_operators();
+void register_sparse_operators();
 
 }  // namespace standin
