@@ -53,6 +53,10 @@ c10::DataPtr Allocator::allocate(std::size_t wanted) {
   block->device = index;
   TORCH_CHECK_WITH(OutOfMemoryError, block->data != nullptr, "the host has no memory left");
   void* const data = block->data.get();
+  {
+    const std::lock_guard lock(mutex_);
+    blocks_.emplace(reinterpret_cast<std::uintptr_t>(data), block.get());
+  }
   return {data, block.release(), &Allocator::free_block, device};
 }
 
@@ -61,6 +65,16 @@ void Allocator::free_block(void* context) {
   Allocator& self = allocator();
   const std::lock_guard lock(self.mutex_);
   self.used_[static_cast<std::size_t>(block->device)].decrease(block->bytes);
+  self.blocks_.erase(reinterpret_cast<std::uintptr_t>(block->data.get()));
+}
+
+c10::DeviceIndex Allocator::device_of(const void* data) {
+  const auto place = reinterpret_cast<std::uintptr_t>(data);
+  const std::lock_guard lock(mutex_);
+  auto at = blocks_.upper_bound(place);
+  if (at == blocks_.begin()) return -1;
+  --at;
+  return place <= at->first + at->second->bytes ? at->second->device : c10::DeviceIndex{-1};
 }
 
 void Allocator::copy_data(void* to, const void* from, std::size_t bytes) const {

@@ -3,6 +3,8 @@
 
 #include <c10/core/CachingDeviceAllocator.h>
 
+#include <cstdint>
+#include <map>
 #include <mutex>
 #include <vector>
 
@@ -25,13 +27,17 @@ class Allocator final : public c10::DeviceAllocator {
   void resetPeakStats(c10::DeviceIndex device) override;
   std::pair<std::size_t, std::size_t> getMemoryInfo(c10::DeviceIndex device) override;
 
+  /// The device in whose memory `data` lies; -1 where it lies in none.
+  c10::DeviceIndex device_of(const void* data);
+
  private:
   struct Block;
   static void free_block(void* block);
 
   std::mutex mutex_;
-  // Protected by mutex_, one for each device.
-  std::vector<c10::CachingAllocator::Stat> used_;
+  // State below is protected by mutex_.
+  std::vector<c10::CachingAllocator::Stat> used_;  // by device
+  std::map<std::uintptr_t, const Block*> blocks_;  // by their beginning
 };
 
 Allocator& allocator();

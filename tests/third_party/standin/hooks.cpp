@@ -30,6 +30,12 @@ class Hooks final : public at::PrivateUse1HooksInterface {
     return exchange_device(index);
   }
 
+  c10::Device getDeviceFromPtr(void* data) const override {
+    const c10::DeviceIndex index = data == nullptr ? current_device() : allocator().device_of(data);
+    TORCH_CHECK(index >= 0, "this memory is not of a stand-in");
+    return {c10::DeviceType::PrivateUse1, index};
+  }
+
   /// Any host memory is as good as pinned here.
   at::Allocator* getPinnedMemoryAllocator() const override { return c10::GetCPUAllocator(); }
 
