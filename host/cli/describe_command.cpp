@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "host/cli/auto_batch.h"
 #include "host/cli/commands.h"
 #include "host/cli/cost_queries.h"
 #include "host/cli/cost_report.h"
@@ -51,8 +52,8 @@ std::string with_costs(const std::string& description, const std::string& costs)
 int describe_command(const DescribeArguments& arguments) {
   plugins::Catalog catalog(plugins::SearchPath::standard(arguments.plugins));
   catalog.require_named_files();
-  const auto recipe = recipe::Recipe::load(find_recipe(arguments.recipe), arguments.overrides,
-                                           plugin_lookup(catalog));
+  const auto [recipe, batch_note] =
+      load_recipe(find_recipe(arguments.recipe), arguments.overrides, catalog, Search::kNever);
   std::string device = "cpu";
   const std::string machine = machine_text(recipe.base(), catalog, device);
   std::vector<recipe::World> worlds;

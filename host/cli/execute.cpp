@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <filesystem>
 
 #include "host/cli/commands.h"
@@ -119,11 +118,12 @@ bool keep_summary(const telemetry::RunDirectory& directory, const std::string& j
 /// A run with its files and its console, through as many attempts as it takes to open devices.
 class Attempts {
  public:
-  Attempts(PreparedRun run, telemetry::RunDirectory directory)
+  Attempts(PreparedRun run, telemetry::RunDirectory directory, FailedAttempts failed)
       : run_(std::move(run)),
         directory_(std::move(directory)),
         console_(process_screen()),
-        record_(run_facts(run_)) {
+        record_(run_facts(run_)),
+        failed_(std::move(failed)) {
     directory_.lock();
   }
 
@@ -154,11 +154,7 @@ class Attempts {
     const auto opening = launch::failed_opening(ending);
     // Under a foreign launcher this process cannot speak for the other ranks.
     if (!opening || run_.foreign) return false;
-    std::vector<int> indices;
-    for (const int index : run_.placement.indices) {
-      if (std::ranges::find(indices, index) == indices.end()) indices.push_back(index);
-    }
-    failed_.push_back({run_.placement.device_kind, indices, opening->device, opening->reason});
+    failed_.push_back(failed_attempt(run_, *opening));
     try {
       run_ = replan(failed_);
     } catch (const Error& error) {
@@ -215,8 +211,9 @@ class Attempts {
 
 }  // namespace
 
-int execute(PreparedRun run, telemetry::RunDirectory directory, const Replan& replan) {
-  Attempts attempts(std::move(run), std::move(directory));
+int execute(PreparedRun run, telemetry::RunDirectory directory, FailedAttempts failed,
+            const Replan& replan) {
+  Attempts attempts(std::move(run), std::move(directory), std::move(failed));
   while (true) {
     const Ending ending = attempts.make();
     if (!attempts.begin_again(ending, replan)) return attempts.report(ending);

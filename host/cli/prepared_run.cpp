@@ -1,5 +1,7 @@
 #include "host/cli/prepared_run.h"
 
+#include <algorithm>
+
 #include "host/cli/installed_files.h"
 #include "host/launch/control.h"
 
@@ -99,6 +101,14 @@ PreparedRun place_run(const recipe::RunPlan& base, plugins::Catalog& catalog,
                                 device_prober(catalog, out.libtorch.folder));
   share_devices(out.placement, strategy, base.strategy.options);
   return out;
+}
+
+launch::FailedAttempt failed_attempt(const PreparedRun& run, const launch::FailedOpening& opening) {
+  std::vector<int> devices;
+  for (const int index : run.placement.indices) {
+    if (std::ranges::find(devices, index) == devices.end()) devices.push_back(index);
+  }
+  return {run.placement.device_kind, std::move(devices), opening.device, opening.reason};
 }
 
 recipe::World world_of(const PreparedRun& run) {

@@ -9,6 +9,7 @@
 
 #include "host/launch/foreign.h"
 #include "host/launch/libtorch.h"
+#include "host/launch/opening.h"
 #include "host/launch/placement.h"
 #include "host/plugins/catalog.h"
 #include "host/recipe/plan.h"
@@ -22,7 +23,8 @@ struct PreparedRun {
   launch::LibTorch libtorch;
   std::optional<launch::ForeignPlacement> foreign;
   bool ranks_are_threads = false;
-  std::string resume;  ///< checkpoint folder, or ""
+  std::string resume;      ///< checkpoint folder, or ""
+  std::string batch_note;  ///< how train.batch = "auto" became a number, or ""
 };
 
 /// What the recipe layer asks of the catalog.
@@ -37,6 +39,9 @@ using FailedAttempts = std::vector<launch::FailedAttempt>;
 /// Places the devices of `base`; leaves the plan to `finish_plan`.
 PreparedRun place_run(const recipe::RunPlan& base, plugins::Catalog& catalog,
                       const FailedAttempts& failed = {});
+
+/// This run as an attempt whose devices did not open.
+launch::FailedAttempt failed_attempt(const PreparedRun& run, const launch::FailedOpening& opening);
 
 /// The world that the placement gives.
 recipe::World world_of(const PreparedRun& run);

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <thread>
 
+#include "host/cli/auto_batch.h"
 #include "host/cli/commands.h"
 #include "host/cli/installed_files.h"
 #include "host/cli/memory_file.h"
@@ -204,8 +205,8 @@ class Prover {
 int prove_command(const ProveArguments& arguments) {
   plugins::Catalog catalog(plugins::SearchPath::standard(arguments.plugins));
   catalog.require_named_files();
-  const auto recipe = recipe::Recipe::load(find_recipe(arguments.recipe), arguments.overrides,
-                                           plugin_lookup(catalog));
+  const auto [recipe, batch_note] =
+      load_recipe(find_recipe(arguments.recipe), arguments.overrides, catalog);
   require_exact(recipe.base(), catalog);
   Prover prover(arguments, catalog, recipe);
   for (const Candidate& candidate : candidates(recipe.base(), arguments)) {

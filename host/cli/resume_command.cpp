@@ -38,7 +38,7 @@ int resume_command(const ResumeArguments& arguments) {
   const std::string note = checkpoint::go_back_to(chosen, directory.path());
   if (!note.empty()) run.placement.warnings.push_back(note);
   directory.forget_metrics_after(chosen.manifest.position.total_steps());
-  return execute(std::move(run), std::move(directory), [&](const FailedAttempts& failed) {
+  return execute(std::move(run), std::move(directory), {}, [&](const FailedAttempts& failed) {
     PreparedRun placed = place_run(plan, catalog, failed);
     complete(placed);
     return placed;

@@ -92,6 +92,7 @@ telemetry::Banner run_banner(const PreparedRun& run, const std::string& run_dire
   row("strategy", plugin_text(plan.strategy));
   row("precision", plan.precision + recipe::economies_text(plan) +
                        (plan.precision_note.empty() ? "" : "  " + plan.precision_note));
+  row("batch", run.batch_note);
   for (const auto& objective : plan.objectives) row(objective.name, batch_text(objective, plan));
   row("epochs", std::to_string(plan.train.epochs));
   row("LibTorch", run.libtorch.version + "  " + run.libtorch.folder);

@@ -74,6 +74,7 @@ Built Builder::build(Value raw, const std::vector<Override>& overrides) {
   resolve_strategy_alias(strategy, problems_);
   name_optimizer(raw);
 
+  take_auto_batch(raw);
   const Value checked = check_table(raw, recipe_schema(), "", problems_);
   check_name(checked);
   check_optimizer(raw, checked);
@@ -85,6 +86,7 @@ Built Builder::build(Value raw, const std::vector<Override>& overrides) {
   choose(*raw.find("strategy"), Kind::kStrategy, built_.plan.strategy);
   check_data(raw, model);
   check_recompute(checked);
+  check_memory_limit(checked);
   problems_.throw_if_any(file_);
 
   fill(checked);
@@ -288,33 +290,6 @@ void Builder::check_devices(const Value& raw) {
   out.count = count < 0 ? 0 : count;
 }
 
-/// "all", a number, or names of units, which only the model knows.
-void Builder::check_recompute(const Value& checked) {
-  const Value* train = checked.find("train");
-  const Value* value = train == nullptr ? nullptr : train->find("activation_checkpointing");
-  if (value == nullptr || value->is_nil()) return;
-  TrainPlan& train_plan = built_.plan.train;
-  const auto* every = std::get_if<std::int64_t>(&value->data);
-  const auto* word = std::get_if<std::string>(&value->data);
-  const auto* list = std::get_if<List>(&value->data);
-  if (every != nullptr && *every >= 1) {
-    train_plan.recompute_every = *every;
-  } else if (word != nullptr && (*word == "all" || *word == "none")) {
-    train_plan.recompute_every = *word == "all" ? 1 : 0;
-  } else if (list != nullptr && std::ranges::all_of(*list, [](const Value& unit) {
-               return std::holds_alternative<std::string>(unit.data);
-             })) {
-    for (const Value& unit : *list) {
-      train_plan.recompute_units.push_back(std::get<std::string>(unit.data));
-    }
-  } else {
-    problems_.add(value->position,
-                  "train.activation_checkpointing must be \"all\", \"none\", a number k from 1 on "
-                  "(every k-th unit) or a list of units, not " +
-                      value_in_words(*value));
-  }
-}
-
 void Builder::fill(const Value& checked) {
   const Options top(checked, "");
   RunPlan& plan = built_.plan;
@@ -341,6 +316,7 @@ void Builder::fill(const Value& checked) {
   const Options t = top.table("train");
   plan.train = {.epochs = t.integer("epochs"),
                 .batch = t.integer("batch"),
+                .batch_is_auto = plan.train.batch_is_auto,
                 .accumulate = t.integer("accumulate"),
                 .clip_norm = t.real("clip_norm"),
                 .workers = t.integer("workers"),
@@ -358,6 +334,8 @@ void Builder::fill(const Value& checked) {
                 .threads = t.integer("threads"),
                 .recompute_every = plan.train.recompute_every,
                 .recompute_units = plan.train.recompute_units,
+                .on_out_of_memory = t.text("on_out_of_memory"),
+                .memory_limit = plan.train.memory_limit,
                 .gradient_dtype = t.text("gradient_dtype")};
 
   const Options s = top.table("scaling");

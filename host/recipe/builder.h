@@ -38,6 +38,8 @@ class Builder {
   void check_kind(const std::string& kind, const SourcePosition& at);
   void check_name(const Value& checked);
   void check_recompute(const Value& checked);
+  void check_memory_limit(const Value& checked);
+  void take_auto_batch(Value& raw);
   void fill(const Value& checked);
   void add_objectives(const Value& checked, const plugins::PluginInfo& model);
 

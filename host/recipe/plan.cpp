@@ -232,6 +232,8 @@ void visit(Visitor& v, Part& p) {
   v.integer("threads", p.threads, 0, kMaxInt);
   v.integer("recompute_every", p.recompute_every, 0, kMaxInt);
   v.texts("recompute_units", p.recompute_units);
+  v.text("on_out_of_memory", p.on_out_of_memory, {"halve", "fail"});
+  v.integer("memory_limit", p.memory_limit, 0, kMaxMebibytes);
   v.text("gradient_dtype", p.gradient_dtype, {"fp32", "bf16", "fp16"});
 }
 

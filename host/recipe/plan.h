@@ -45,9 +45,13 @@ struct OptimizerPlan {
   double min_lr = 0;
 };
 
+inline constexpr std::int64_t kMaxMebibytes = std::int64_t{1} << 30;  // a pebibyte
+
 struct TrainPlan {
   std::int64_t epochs = 1;
   std::int64_t batch = 1;  ///< as written; see ObjectivePlan for what a rank gets
+  /// The recipe says "auto": `batch` is to be found first. Not in the text form.
+  bool batch_is_auto = false;
   std::int64_t accumulate = 1;
   double clip_norm = 0;  ///< 0: off
   std::int64_t workers = 1;
@@ -67,7 +71,9 @@ struct TrainPlan {
   /// the units of these names. 0 and none: off.
   std::int64_t recompute_every = 0;
   std::vector<std::string> recompute_units;
-  std::string gradient_dtype = "fp32";  ///< in which gradients travel: "fp32", "bf16", "fp16"
+  std::string on_out_of_memory = "halve";  ///< the micro-batch, or "fail"
+  std::int64_t memory_limit = 0;           ///< of a rank's tensors on a CPU, MiB; 0: none
+  std::string gradient_dtype = "fp32";     ///< in which gradients travel: "fp32", "bf16", "fp16"
 };
 
 /// The rules as chosen; "function" is one of the recipe's own.

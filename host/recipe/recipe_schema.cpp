@@ -38,7 +38,7 @@ constexpr const char* kRecipe = R"([
   {"name": "train", "type": "table", "help": "the loop", "options": [
     {"name": "epochs", "type": "int", "min": 1, "max": 1000000, "help": "passes over the data"},
     {"name": "batch", "type": "int", "min": 1, "max": 16777216,
-     "help": "rows: per rank, or global under scale.global"},
+     "help": "rows: per rank, or global under scale.global; \"auto\": the most that fit"},
     {"name": "accumulate", "type": "int", "default": 1, "min": 1, "max": 65536,
      "help": "micro-batches an optimizer step"},
     {"name": "clip_norm", "type": "number", "default": 0, "min": 0, "max": 1e30,
@@ -70,6 +70,11 @@ constexpr const char* kRecipe = R"([
      "help": "of a rank; 0: cores / ranks"},
     {"name": "activation_checkpointing", "type": "any", "optional": true,
      "help": "units that run again in backward instead of keeping their values: \"all\", a number k (every k-th unit), or { names of units }"},
+    {"name": "on_out_of_memory", "type": "string", "default": "halve",
+     "one_of": ["halve", "fail"],
+     "help": "halve: the micro-batch, and accumulate twice as many; the effective batch stays"},
+    {"name": "memory_limit", "type": "any", "optional": true,
+     "help": "of a rank's tensors on a CPU: MiB, or a text like \"4GB\""},
     {"name": "gradient_dtype", "type": "string", "default": "fp32",
      "one_of": ["fp32", "bf16", "fp16"], "help": "in which gradients travel between ranks"}]},
   {"name": "scaling", "type": "table", "help": "what changes with the world", "options": [

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "host/launch/cache_directory.h"
 #include "host/plugins/inspect.h"
 #include "host/plugins/load.h"
 #include "host/train/clock.h"
@@ -139,7 +140,7 @@ void Run::open() {
                                                       threads,
                                                       static_cast<std::uint64_t>(plan_.train.seed),
                                                       plan_.device_kind,
-                                                      cache_directory(),
+                                                      launch::cache_directory(),
                                                       {}},
                                    events_, control_));
   }

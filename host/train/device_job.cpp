@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "host/launch/cache_directory.h"
 #include "host/plugins/inspect.h"
 #include "host/plugins/load.h"
 #include "host/train/clock.h"
@@ -274,7 +275,7 @@ void device_job(const recipe::RunPlan& plan, const DeviceJob& job,
                  1,
                  static_cast<std::uint64_t>(plan.train.seed),
                  plan.device_kind,
-                 cache_directory(),
+                 launch::cache_directory(),
                  {}},
                 events, control);
   host.doing("trying the device: " + job.trial);

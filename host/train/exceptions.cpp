@@ -19,20 +19,20 @@ bool says_no_room(const std::system_error& error) {
          error.code() == std::errc::not_enough_memory;
 }
 
-/// LibTorch's allocator for the CPU has no exception of its own.
+}  // namespace
+
 bool is_out_of_memory(const std::exception& exception) {
   if (dynamic_cast<const c10::OutOfMemoryError*>(&exception) != nullptr) return true;
   if (dynamic_cast<const std::bad_alloc*>(&exception) != nullptr) return true;
   if (exception.what() == kNoPrimitive) return true;
   const auto* of_system = dynamic_cast<const std::system_error*>(&exception);
   if (of_system != nullptr) return says_no_room(*of_system);
+  // LibTorch's allocator for the CPU has no exception of its own.
   const auto* error = dynamic_cast<const c10::Error*>(&exception);
   return error != nullptr &&
          std::string(error->what_without_backtrace()).find("DefaultCPUAllocator") !=
              std::string::npos;
 }
-
-}  // namespace
 
 Error as_error(const std::string& who, const std::exception& exception) {
   const auto* of_torch = dynamic_cast<const c10::Error*>(&exception);
@@ -47,7 +47,7 @@ Error as_error(const std::string& who, const std::exception& exception) {
            .got = text,
            .fix = "lower train.batch (a larger train.accumulate makes up for it), "
                   "or use strategy=zero3, with offload_optimizer and "
-                  "offload_parameters where that is not enough"}};
+                  "offload_parameters (and prefetch = false) where that is not enough"}};
 }
 
 }  // namespace trainhost::train

@@ -10,6 +10,9 @@
 
 namespace trainhost::train {
 
+/// Also where LibTorch's allocator for the CPU, oneDNN or a thread's stack found no room.
+bool is_out_of_memory(const std::exception& exception);
+
 /// Failure::kDevice where memory ran out, otherwise Failure::kRankLost. `who` is put into `where`.
 Error as_error(const std::string& who, const std::exception& exception);
 

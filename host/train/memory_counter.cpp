@@ -35,13 +35,16 @@ void free_counted(void* data) {
 
 class CountingAllocator : public c10::Allocator {
  public:
-  explicit CountingAllocator(c10::Allocator& inner) : inner_(inner) {}
+  CountingAllocator(c10::Allocator& inner, std::int64_t limit) : inner_(inner), limit_(limit) {}
 
   c10::DataPtr allocate(std::size_t bytes) override {
     if (bytes == 0) return {nullptr, nullptr, &free_counted, c10::Device(c10::kCPU)};
+    const auto count = static_cast<std::int64_t>(bytes);
+    TORCH_CHECK_WITH(OutOfMemoryError, limit_ == 0 || counter_.current() + count <= limit_,
+                     "train.memory_limit: ", count, " bytes more than the ", counter_.current(),
+                     " that are held exceed the limit of ", limit_);
     c10::DataPtr memory = inner_.allocate(bytes + kAlignment);
     auto* const begin = static_cast<std::byte*>(memory.get());
-    const auto count = static_cast<std::int64_t>(bytes);
     std::construct_at(reinterpret_cast<Header*>(begin), std::move(memory), count, counter_);
     counter_.add(count);
     void* const data = begin + kAlignment;
@@ -55,13 +58,14 @@ class CountingAllocator : public c10::Allocator {
 
  private:
   c10::Allocator& inner_;
+  const std::int64_t limit_;
   MemoryCounter counter_;
 };
 
 }  // namespace
 
-MemoryCounter& MemoryCounter::install() {
-  auto allocator = std::make_unique<CountingAllocator>(*c10::GetCPUAllocator());
+MemoryCounter& MemoryCounter::install(std::int64_t limit) {
+  auto allocator = std::make_unique<CountingAllocator>(*c10::GetCPUAllocator(), limit);
   MemoryCounter& counter = allocator->counter();
   c10::SetCPUAllocator(allocator.release(), kPriority);  // LibTorch takes it over
   return counter;

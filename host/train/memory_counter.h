@@ -14,8 +14,9 @@ namespace trainhost::train {
 class MemoryCounter {
  public:
   /// Puts a counting allocator before LibTorch's own for the rest of the process. Tensors made
-  /// earlier are not counted. To be called once.
-  static MemoryCounter& install();
+  /// earlier are not counted. To be called once. `limit`: bytes; what would exceed them together
+  /// is refused (c10::OutOfMemoryError), as a device with so much memory does; 0: no limit.
+  static MemoryCounter& install(std::int64_t limit = 0);
 
   void add(std::int64_t bytes) noexcept;
   void remove(std::int64_t bytes) noexcept { current_ -= bytes; }

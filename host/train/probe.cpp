@@ -94,6 +94,7 @@ class Runs {
         median_of(steps, &MeasuredStep::held_bytes) - static_cast<double>(counted_bytes_);
     run["peak_bytes"] =
         std::ranges::max_element(steps, {}, &MeasuredStep::peak_bytes)->peak_bytes - counted_bytes_;
+    run["counted_bytes"] = counted_bytes_;
     run["sent_bytes"] = median_of(steps, &MeasuredStep::sent_bytes);
   }
 
@@ -168,7 +169,9 @@ void probe(const ProbeParts& parts) {
   Json json;
   json["pss_before"] = proportional_resident_bytes();
   json["device_free"] = parts.device.memory().device_free;
+  parts.device.reset_peak_memory();
   json["runs"] = parts.job.alone ? runs_alone(parts) : runs_together(parts);
+  json["device_peak"] = parts.device.memory().peak_allocated;
   json["pss_after"] = proportional_resident_bytes();
   if (parts.job.alone && parts.communicator.world() > 1) json["collectives"] = collectives(parts);
   telemetry::Summary summary;

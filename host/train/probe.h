@@ -40,12 +40,14 @@ struct ProbeParts {
 };
 
 /// Tells the parent what was found, as JSON in this rank's summary:
-///   {"pss_before", "pss_after", "device_free",
+///   {"pss_before", "pss_after", "device_free", "device_peak",
 ///    "runs": [{"numerics", "objective", "rows", "micro_batches", "steps", "compute_seconds",
-///              "update_seconds", "step_seconds", "held_bytes", "peak_bytes", "sent_bytes"}],
+///              "update_seconds", "step_seconds", "held_bytes", "peak_bytes", "counted_bytes",
+///              "sent_bytes"}],
 ///    "collectives": [{"operation", "bytes", "sent_bytes", "seconds"}]}
 /// Rows are a rank's in a micro-batch; seconds are medians of the steps, bytes the most of a step
-/// (sent: the median) beyond what the process held before the strategy was attached.
+/// (sent: the median) beyond what the process held before the strategy was attached, which is
+/// counted_bytes; device_free is before all, device_peak after, -1 where the device cannot tell.
 void probe(const ProbeParts& parts);
 
 }  // namespace trainhost::train

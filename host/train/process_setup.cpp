@@ -3,19 +3,7 @@
 #include <ATen/ops/tanh.h>
 #include <ATen/ops/zeros.h>
 
-#include <cstdlib>
-
 namespace trainhost::train {
-
-std::string cache_directory() {
-  const auto text = [](const char* name) {
-    const char* value = std::getenv(name);
-    return std::string(value == nullptr ? "" : value);
-  };
-  if (!text("TRAINHOST_CACHE").empty()) return text("TRAINHOST_CACHE");
-  if (!text("XDG_CACHE_HOME").empty()) return text("XDG_CACHE_HOME") + "/trainhost";
-  return (text("HOME").empty() ? "/tmp" : text("HOME")) + "/.cache/trainhost";
-}
 
 void settle_vector_math() { at::tanh(at::zeros({16}, at::kFloat)); }
 

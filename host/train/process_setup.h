@@ -3,12 +3,7 @@
 // Threads and ranks: the program's main thread, before it starts others.
 #pragma once
 
-#include <string>
-
 namespace trainhost::train {
-
-/// TRAINHOST_CACHE, else trainhost's folder in the user's cache.
-std::string cache_directory();
 
 /// MKL's vector math keeps the kind of the processor in a variable that it fills in two steps,
 /// without a lock, when it is first used: a thread that reads between them runs other code, whose

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "host/launch/cache_directory.h"
 #include "host/launch/opening.h"
 #include "host/plugins/load.h"
 #include "host/recipe/plan.h"
@@ -24,6 +25,7 @@
 #include "host/train/probe.h"
 #include "host/train/process_setup.h"
 #include "host/train/rank_host.h"
+#include "host/train/step_replay.h"
 #include "host/train/tcp_store.h"
 #include "host/train/trainer.h"
 #include "host/train/use_model.h"
@@ -155,7 +157,7 @@ void make_hosts(Process& process, telemetry::EventWriter& events) {
                            threads_of_a_rank(process.plan, local_world),
                            static_cast<std::uint64_t>(process.plan.train.seed),
                            process.plan.device_kind,
-                           cache_directory(),
+                           launch::cache_directory(),
                            {.needs_data = !process.job.uses_trained_model()}},
         events, process.control));
   }
@@ -234,13 +236,16 @@ void run_rank(Process& process, int local, Communicator& communicator) {
     return;
   }
   SentBytes sent;
-  CountingCommunicator counted(communicator, sent, nullptr);
-  const auto group = [&](const std::string& name) -> std::unique_ptr<Communicator> {
-    return std::make_unique<CountingCommunicator>(bare_group(name), sent, nullptr);
+  StepReplay replay;
+  CountingCommunicator counter(communicator, sent, process.memory);
+  const auto counted = replay.watch(counter);
+  const auto group = [&](const std::string& name) {
+    return replay.watch(
+        std::make_unique<CountingCommunicator>(bare_group(name), sent, process.memory));
   };
   const auto numerics = process.plan.numerics == "exact" ? Numerics::kExact : Numerics::kFast;
   const auto attached = process.strategy->attach(
-      {host, process.spec, process.objectives, session, counted, *optimizer, numerics,
+      {host, process.spec, process.objectives, session, *counted, *optimizer, numerics,
        sixteen_bits(process.plan.train.gradient_dtype), group});
   const auto rank = process.model->make_rank(communicator.rank(), communicator.world());
   if (host.rank() == 0) host.events().phase_end("start", now() - making);
@@ -253,9 +258,10 @@ void run_rank(Process& process, int local, Communicator& communicator) {
   const ClaimsRequest claims =
       claims_request(process.plan, process.spec, process.objectives, *optimizer);
   Trainer trainer({process.plan, host, *process.model, process.spec, process.objectives, *rank,
-                   session, counted, *attached, process.run_directory, process.job.prove_steps,
+                   session, *counted, *attached, process.run_directory, process.job.prove_steps,
                    economies_of(process.plan, process.spec), &sent,
-                   host.rank() == 0 ? claims_text(*process.strategy, claims) : std::string()});
+                   host.rank() == 0 ? claims_text(*process.strategy, claims) : std::string(),
+                   &replay});
   if (!process.environment.resume.empty()) trainer.resume(process.environment.resume);
   if (process.job.kind == Job::Kind::kProve) {
     trainer.prove();
@@ -268,11 +274,26 @@ std::string trainer_of(const recipe::RunPlan& plan) {
   return "model '" + plan.model.id + "' under strategy '" + plan.strategy.id + "'";
 }
 
+/// Where the job counts it, or it is to end somewhere.
+void count_memory(Process& process) {
+  const std::int64_t mebibytes = process.plan.train.memory_limit;
+  const bool on_cpu = process.sessions.front()->device().is_cpu();
+  if (mebibytes > 0 && !on_cpu && process.environment.rank == 0) {
+    process.hosts.front()->log(Host::Level::kWarning, "train.memory_limit is for the CPU; on '" +
+                                                          process.plan.device_kind +
+                                                          "' it limits nothing");
+  }
+  const std::int64_t limit = on_cpu ? (mebibytes << 20) * process.local_ranks() : 0;
+  if (process.job.kind == Job::Kind::kProbe || limit > 0) {
+    process.memory = &MemoryCounter::install(limit);
+  }
+}
+
 void set_up(Process& process, telemetry::EventWriter& events) {
   const double begin = now();
   make_hosts(process, events);
   load_plugins(process);
-  if (process.job.kind == Job::Kind::kProbe) process.memory = &MemoryCounter::install();
+  count_memory(process);
   process.store =
       make_store(process.environment, process.control.abort_signal(), process.plan.train.timeout);
   if (process.environment.rank == 0) events.phase_end("start", now() - begin);

@@ -1,15 +1,12 @@
 #include "host/train/trainer.h"
 
-#include <ATen/ops/from_blob.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <cmath>
-#include <sstream>
 
 #include "host/telemetry/evaluation_csv.h"
 #include "host/train/clock.h"
-#include "host/train/schedule.h"
 #include "trainhost/error.h"
 
 namespace trainhost::train {
@@ -20,18 +17,14 @@ bool scales_losses(const recipe::RunPlan& plan) {
   return plan.precision == "fp16" || plan.train.gradient_dtype == "fp16";
 }
 
-std::string short_text(double value) {
-  std::ostringstream out;
-  out << value;
-  return out.str();
-}
-
 }  // namespace
 
 Trainer::Trainer(const Parts& parts)
     : parts_(parts),
       execution_(parts.session, parts.communicator, parts.device.device(),
-                 static_cast<std::uint64_t>(parts.plan.train.seed), parts.economies) {
+                 static_cast<std::uint64_t>(parts.plan.train.seed), parts.economies),
+      order_({parts.communicator.rank(), parts.communicator.world()}, parts.plan.train.epochs,
+             parts.prove_steps) {
   for (std::size_t o = 0; o < parts.objectives.size(); ++o) {
     Objective& objective = objectives_.emplace_back();
     objective.name = parts.objectives[o].name;
@@ -40,6 +33,8 @@ Trainer::Trainer(const Parts& parts)
     for (std::int64_t epoch = 0; epoch < parts.plan.train.epochs; ++epoch) {
       objective.total_steps += objective.source->steps(epoch, objective.plan->effective_batch);
     }
+    order_.add({objective.source.get(), objective.plan->effective_batch,
+                objective.plan->batch_per_rank, parts.plan.train.accumulate});
   }
   position_.global_steps.assign(objectives_.size(), 0);
   for (const Objective& objective : objectives_) {
@@ -83,7 +78,7 @@ void Trainer::take_position(const checkpoint::Position& loaded, const std::strin
     // Steps are counted in batches. Rounded down: some rows come twice rather than never.
     const std::int64_t rows = loaded.step * loaded.effective_batches[loaded.objective];
     const std::int64_t batch = batches[loaded.objective];
-    position_.step = std::min(rows / batch, steps_of(loaded.objective, loaded.epoch));
+    position_.step = std::min(rows / batch, order_.steps(loaded.objective, loaded.epoch));
     if (parts_.host.rank() == 0 && position_.step * batch != rows) {
       parts_.host.log(Host::Level::kWarning,
                       "the batch of '" + objectives_[loaded.objective].name + "' was " +
@@ -105,59 +100,6 @@ void Trainer::take_position(const checkpoint::Position& loaded, const std::strin
 
 std::int64_t Trainer::global_step() const { return position_.total_steps(); }
 
-std::int64_t Trainer::steps_of(std::int64_t objective, std::int64_t epoch) const {
-  const Objective& current = objectives_[objective];
-  const std::int64_t steps = current.source->steps(epoch, current.plan->effective_batch);
-  return parts_.prove_steps > 0 ? std::min(steps, parts_.prove_steps) : steps;
-}
-
-/// The last of a few steps is the epoch's last, which is often uneven.
-std::int64_t Trainer::data_step(std::int64_t objective, std::int64_t epoch,
-                                std::int64_t step) const {
-  if (parts_.prove_steps == 0 || step + 1 < parts_.prove_steps) return step;
-  const Objective& current = objectives_[objective];
-  return current.source->steps(epoch, current.plan->effective_batch) - 1;
-}
-
-std::optional<LoadRequest> Trainer::following_request() {
-  const auto& train = parts_.plan.train;
-  while (loading_.epoch < train.epochs) {
-    if (loading_.objective == static_cast<std::int64_t>(objectives_.size())) {
-      loading_.objective = 0;
-      ++loading_.epoch;
-      continue;
-    }
-    const Objective& objective = objectives_[loading_.objective];
-    const std::int64_t effective = objective.plan->effective_batch;
-    if (loading_.step < steps_of(loading_.objective, loading_.epoch)) {
-      const std::int64_t step = data_step(loading_.objective, loading_.epoch, loading_.step);
-      const std::int64_t rows = objective.source->rows(loading_.epoch, step, effective);
-      const std::int64_t batch = objective.plan->batch_per_rank;
-      const std::int64_t world = parts_.communicator.world();
-      const auto cut = [&](std::int64_t row) { return std::min(rows, row); };
-      const std::int64_t first = loading_micro_batch_ * world * batch;
-      const std::int64_t mine = first + parts_.communicator.rank() * batch;
-      LoadRequest request;
-      request.objective = static_cast<int>(loading_.objective);
-      request.slice = {loading_.epoch, step, loading_.global_steps[loading_.objective], cut(mine),
-                       cut(mine + batch)};
-      for (std::int64_t rank = 0; rank < world; ++rank) {
-        request.slice.rows_of.push_back(cut(first + (rank + 1) * batch) -
-                                        cut(first + rank * batch));
-      }
-      if (++loading_micro_batch_ == train.accumulate) {
-        loading_micro_batch_ = 0;
-        ++loading_.step;
-        ++loading_.global_steps[loading_.objective];
-      }
-      return request;
-    }
-    loading_.step = 0;
-    ++loading_.objective;
-  }
-  return std::nullopt;
-}
-
 Batch Trainer::load(const LoadRequest& request) {
   const Objective& objective = objectives_[request.objective];
   Batch batch = objective.source->load(request.slice, objective.plan->effective_batch);
@@ -169,11 +111,12 @@ Batch Trainer::load(const LoadRequest& request) {
 }
 
 void Trainer::start_loading() {
-  loading_ = position_;
-  loading_micro_batch_ = 0;
+  if (may_back_off() && !kept_) kept_.emplace(parts_.session.state(false));
+  order_.start(position_);
+  waited_ = 0;
   const int workers = static_cast<int>(std::max<std::int64_t>(1, parts_.plan.train.workers));
   prefetcher_ = std::make_unique<Prefetcher>(
-      workers, 2 * workers + 2, [this] { return following_request(); },
+      workers, 2 * workers + 2, [this] { return order_.next(); },
       [this](const LoadRequest& request) { return load(request); });
 }
 
@@ -213,7 +156,7 @@ void Trainer::run_few_steps(const std::function<void(const std::string& place)>&
   execution_.begin_inference();
   parts_.rank.begin_epoch(position_.epoch, execution_);
   for (int objective = 0; objective < static_cast<int>(objectives_.size()); ++objective) {
-    const std::int64_t steps = steps_of(objective, position_.epoch);
+    const std::int64_t steps = order_.steps(objective, position_.epoch);
     for (position_.step = 0; position_.step < steps && !interrupted_;) {
       run_step(objective, position_.step, steps);
       done(objectives_[objective].name + " " + std::to_string(position_.step));
@@ -260,7 +203,7 @@ void Trainer::run_epoch() {
 
 /// False when the run is to end before the objective's last step.
 bool Trainer::run_objective(int objective) {
-  const std::int64_t steps = steps_of(objective, position_.epoch);
+  const std::int64_t steps = order_.steps(objective, position_.epoch);
   while (position_.step < steps) {
     if (should_stop_now()) return false;
     run_step(objective, position_.step, steps);
@@ -286,87 +229,6 @@ std::string Trainer::place(int objective, std::int64_t step, std::int64_t steps)
   return "training, epoch " + std::to_string(position_.epoch + 1) + ", " +
          objectives_[objective].name + ", step " + std::to_string(step + 1) + "/" +
          std::to_string(steps);
-}
-
-Loss Trainer::loss_of(int objective, const Batch& batch) {
-  const Autocast precision = execution_.autocast();
-  return parts_.rank.loss(objective, batch, execution_);
-}
-
-Trainer::StepTotals Trainer::run_micro_batches(int objective) {
-  StepTotals totals;
-  const auto micro_batches = static_cast<int>(parts_.plan.train.accumulate);
-  const double loss_scale =
-      position_.loss_scales.empty() ? 1 : position_.loss_scales[objective].scale;
-  parts_.session.begin_step(objective, micro_batches);
-  for (int m = 0; m < micro_batches; ++m) {
-    Batch batch = prefetcher_->next();
-    if (!parts_.device.device().is_cpu()) {
-      for (at::Tensor& tensor : batch.tensors)
-        tensor = tensor.to(parts_.device.device(), /*non_blocking=*/true);
-    }
-    if (!batch.row_reads.empty()) parts_.session.read_rows(batch.row_reads);
-    execution_.begin_micro_batch(m + 1 == micro_batches, loss_scale);
-    const Loss loss = loss_of(objective, batch);
-    execution_.finish_micro_batch(loss.sum);
-    if (loss.sum.defined()) totals.loss_sum += loss.sum.detach().item<double>();
-    totals.weight += loss.weight;
-  }
-  totals.stop = parts_.host.stop_signal() != 0 ? 1 : 0;
-  if (parts_.communicator.world() > 1) {
-    const at::Tensor sums = at::from_blob(&totals, {3}, at::kDouble);
-    const at::Tensor data =
-        parts_.device.device().is_cpu() ? sums : sums.to(parts_.device.device());
-    wait(parts_.communicator.all_reduce(data, ReduceOp::kSum, Traffic::kHost));
-    if (!data.is_alias_of(sums)) sums.copy_(data);
-  }
-  return totals;
-}
-
-void Trainer::run_step(int objective, std::int64_t step, std::int64_t steps) {
-  const Objective& current = objectives_[objective];
-  parts_.host.doing(place(objective, step, steps));
-  const StepTotals totals = run_micro_batches(objective);
-  const bool scaled = !position_.loss_scales.empty();
-  if (!std::isfinite(totals.loss_sum) && !scaled) {
-    throw Error(Failure::kRun,
-                {.where = place(objective, step, steps),
-                 .what = "the loss is no longer finite",
-                 .got = std::to_string(totals.loss_sum),
-                 .fix = "lower optimizer.lr, add a warm-up (optimizer.warmup) or clip gradients "
-                        "(train.clip_norm)"});
-  }
-  StepRequest request;
-  request.objective = objective;
-  request.divisor = totals.weight * (scaled ? position_.loss_scales[objective].scale : 1);
-  request.check_overflow = scaled;
-  request.lr = scheduled_lr(parts_.plan.optimizer, current.plan->lr,
-                            position_.global_steps[objective], current.total_steps);
-  request.clip_norm = parts_.plan.train.clip_norm;
-  const StepResult result = parts_.session.step(request);
-  if (scaled) follow_loss_scale(objective, place(objective, step, steps), result.overflow);
-  ++position_.step;
-  ++position_.global_steps[objective];
-  last_loss_ = totals.weight > 0 ? totals.loss_sum / totals.weight : telemetry::kNone;
-  count_step(objective);
-  report_step(objective, steps, request.lr, result);
-  if (totals.stop > 0) interrupted_ = true;
-}
-
-void Trainer::follow_loss_scale(int objective, const std::string& place, bool overflow) {
-  checkpoint::LossScale& scale = position_.loss_scales[objective];
-  const double before = scale.scale;
-  if (!scale.update(overflow)) {
-    throw Error(Failure::kRun, {.where = place,
-                                .what = "gradients overflow 16 bits with the smallest loss scale",
-                                .got = short_text(before),
-                                .fix = "use precision=bf16 or fp32, or lower optimizer.lr"});
-  }
-  if (overflow && parts_.host.rank() == 0) {
-    parts_.host.log(Host::Level::kInfo, place + ": gradients overflowed, so nothing was updated; " +
-                                            "loss scale " + short_text(before) + " → " +
-                                            short_text(scale.scale));
-  }
 }
 
 double Trainer::epochs_passed() const {

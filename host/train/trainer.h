@@ -6,23 +6,34 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "host/checkpoint/checkpoint.h"
 #include "host/recipe/plan.h"
 #include "host/train/counting_communicator.h"
+#include "host/train/data_order.h"
 #include "host/train/execution.h"
+#include "host/train/kept_buffers.h"
 #include "host/train/prefetcher.h"
 #include "host/train/rank_host.h"
 #include "host/train/step_costs.h"
+#include "host/train/step_replay.h"
 #include "trainhost/device.h"
 #include "trainhost/model.h"
 #include "trainhost/strategy.h"
 
 namespace trainhost::train {
+
+/// Why memory that ran out ends the run.
+struct Refusal {
+  const char* why;
+  const char* fix;
+};
 
 class Trainer {
  public:
@@ -41,6 +52,9 @@ class Trainer {
     Economies economies{};
     const SentBytes* sent = nullptr;  ///< by this rank for its strategy; null: not counted
     std::string claims{};             ///< of the strategy, a JSON object; "": none
+    /// Of the groups that session and trainer were given; null: out of memory ends a run of several
+    /// ranks.
+    StepReplay* replay = nullptr;
   };
 
   explicit Trainer(const Parts& parts);
@@ -65,16 +79,12 @@ class Trainer {
   /// Sums over the ranks of one optimizer step.
   struct StepTotals {
     double loss_sum = 0, weight = 0, stop = 0;
+    double short_of_memory = 0;  // ranks
   };
 
   /// Takes over where a checkpoint stands, in steps of this run's batches.
   void take_position(const checkpoint::Position& loaded, const std::string& folder);
 
-  // Data order. An objective takes its steps 0, 1, …; which steps of the data order those are is
-  // another thing when only some are to be taken.
-  std::int64_t steps_of(std::int64_t objective, std::int64_t epoch) const;
-  std::int64_t data_step(std::int64_t objective, std::int64_t epoch, std::int64_t step) const;
-  std::optional<LoadRequest> following_request();
   Batch load(const LoadRequest& request);
   void start_loading();
 
@@ -84,7 +94,13 @@ class Trainer {
   void do_what_is_due();
   void run_few_steps(const std::function<void(const std::string& place)>& done);
   Loss loss_of(int objective, const Batch& batch);
+  using NextBatch = std::function<Batch(std::int64_t micro_batch)>;
+  StepTotals compute(int objective, const NextBatch& next);
   StepTotals run_micro_batches(int objective);
+  bool may_back_off() const;
+  [[noreturn]] void refuse_to_back_off(int objective, const Refusal& refusal) const;
+  void come_to_the_end(int objective, const std::exception_ptr& out_of_memory);
+  void back_off(int objective);
   void run_step(int objective, std::int64_t step, std::int64_t steps);
   void follow_loss_scale(int objective, const std::string& place, bool overflow);
   bool should_stop_now() const;
@@ -111,9 +127,16 @@ class Trainer {
   RankExecution execution_;
   std::vector<Objective> objectives_;
   checkpoint::Position position_;
-  checkpoint::Position loading_;  ///< what the loader hands out next; under the prefetcher's lock
-  std::int64_t loading_micro_batch_ = 0;
+  DataOrder order_;
+  std::optional<KeptBuffers> kept_;  // where a step may begin anew
   std::unique_ptr<Prefetcher> prefetcher_;
+
+  /// What was made smaller for want of memory.
+  struct BackOff {
+    std::string objective;
+    std::int64_t step, micro_batch, accumulate;
+  };
+  std::vector<BackOff> back_offs_;
 
   bool interrupted_ = false, stopped_early_ = false;
   std::int64_t last_saved_step_ = -1;

@@ -32,7 +32,7 @@ void Trainer::report_ready() {
   ready.epochs = parts_.plan.train.epochs;
   ready.first_epoch = position_.epoch;
   for (const Objective& objective : objectives_) {
-    const std::int64_t steps = steps_of(&objective - objectives_.data(), position_.epoch);
+    const std::int64_t steps = order_.steps(&objective - objectives_.data(), position_.epoch);
     ready.objectives.push_back({objective.name, steps, steps * objective.plan->effective_batch});
   }
   for (const auto& [key, value] : parts_.model.facts()) ready.facts.push_back({key, value});
@@ -199,6 +199,12 @@ void Trainer::send_summary(bool interrupted) {
     json["epochs"] = position_.epoch;
     json["steps"] = global_step();
     json["stopped_early"] = stopped_early_;
+    for (const BackOff& back_off : back_offs_) {
+      json["out_of_memory"].push_back({{"objective", back_off.objective},
+                                       {"step", back_off.step},
+                                       {"micro_batch", back_off.micro_batch},
+                                       {"accumulate", back_off.accumulate}});
+    }
     json["all_steps"] = costs_.all();
     json["objectives"] = costs_.by_objective();
     if (!parts_.claims.empty()) json["claims"] = claims_by_objective();

@@ -47,6 +47,11 @@ void BucketArrivals::end() {
   reducing_ = false;
 }
 
+void BucketArrivals::abandon() {
+  const std::lock_guard lock(mutex_);
+  reducing_ = held_ = false;
+}
+
 void BucketArrivals::issue_until(bool all) {
   if (held_) return;
   for (; next_ < buckets_.size(); ++next_) {

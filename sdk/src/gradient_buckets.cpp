@@ -76,6 +76,14 @@ void GradientBuckets::wait() {
   }
 }
 
+void GradientBuckets::abandon() {
+  arrivals_.abandon();
+  wait();
+  for (Bucket& bucket : buckets_) {
+    if (bucket.sum.defined()) bucket.sum.zero_();
+  }
+}
+
 /// Exact numerics: micro-batches are summed after their reduction, so in one order for every
 /// strategy. The sum takes the place of the gradient after the last one.
 void GradientBuckets::add_to_sum(bool last) {

@@ -278,6 +278,25 @@ void Replica::clear_gradients(int objective) {
   }
 }
 
+void Replica::abandon() {
+  c10::NoGradGuard no_grad;
+  for (Parameter& parameter : parameters_) {
+    parameter.in_graph = parameter.complete = parameter.touched = false;
+    parameter.to_run_again = parameter.expected = parameter.arrived = 0;
+    parameter.earlier = at::Tensor();
+    at::Tensor& gradient = parameter.leaf.mutable_grad();
+    gradient = at::Tensor();
+    if (!parameter.gradient.defined()) continue;
+    // What a backward has written there is not known.
+    if (first_ == First::kOverwrite) {
+      parameter.stale = true;
+    } else {
+      parameter.gradient.zero_();
+      gradient = parameter.gradient.view(parameter.spec->shape);
+    }
+  }
+}
+
 std::vector<StateSlice> Replica::state(bool for_loading, States states) {
   std::vector<StateSlice> out;
   for (Parameter& parameter : parameters_) {

@@ -57,6 +57,15 @@ class Session : public StrategySession {
     return replica_.update(request);
   }
 
+  // Memory ran out: the step begins anew, with smaller micro-batches.
+  bool abandon_step() override {
+    replica_.abandon();
+    for (const Gradients& gradients : gradients_) {
+      if (gradients.sum.defined()) gradients.sum.zero_();
+    }
+    return true;
+  }
+
   void full_parameters(
       bool only_rank0,
       const std::function<void(const std::string&, const at::Tensor&)>& visit) override {

@@ -301,3 +301,25 @@ TEST_CASE("units to run again in backward: all, none, every so many, or by name"
         Contains("train.activation_checkpointing must be \"all\", \"none\", a number"));
   }
 }
+
+TEST_CASE("a batch may be left to be found, and memory be limited") {
+  const auto train = [](const std::string& override) {
+    return load(recipe_text(), {override}).base().train;
+  };
+  CHECK_FALSE(plan_of("").train.batch_is_auto);
+  CHECK(train("train.batch=auto").batch_is_auto);
+  CHECK_FALSE(train("train.batch=64").batch_is_auto);
+  CHECK_THROWS_WITH(train("train.batch=most"), Contains("train.batch must be"));
+  CHECK(plan_of("").train.on_out_of_memory == "halve");
+  CHECK(train("train.on_out_of_memory=fail").on_out_of_memory == "fail");
+  CHECK(plan_of("").train.memory_limit == 0);
+  CHECK(train("train.memory_limit=512").memory_limit == 512);
+  CHECK(train("train.memory_limit=512MB").memory_limit == 512);
+  CHECK(train("train.memory_limit=4GB").memory_limit == 4096);
+  for (const char* wrong : {"0", "-1", "1.5", "GB", "4TB", "4 GB", "-4GB", "0MB", "{}", "true",
+                            "99999999999999999999", "99999999999GB"}) {
+    CAPTURE(wrong);
+    CHECK_THROWS_WITH(train(std::string("train.memory_limit=") + wrong),
+                      Contains("train.memory_limit must be a number of MiB"));
+  }
+}

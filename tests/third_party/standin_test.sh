@@ -39,6 +39,9 @@ trains_like_the_cpu() {
   runs 0 "done in" trainhost standin_encoder.lua train.recompute_every=1 --run-dir recomputed
   same_losses recomputed encoder-cpu
   runs 0 "every bit" trainhost prove standin_encoder.lua --quick
+  # By the last part of its id, where its folder is known.
+  TRAINHOST_PLUGIN_PATH=$PWD/build runs 0 "standin: 1 rank" \
+    trainhost standin_encoder.lua 'devices={"standin", count = 1}' train.max_steps=1 --run-dir by-id
 
   # A checkpoint moves to the CPU, and to other ranks there.
   runs 0 "done in" trainhost standin_encoder.lua train.max_steps=6 --run-dir moved
@@ -112,7 +115,7 @@ main() {
   build "$work/standin"
   cd "$work/standin"
   runs 0 "100% tests passed" ctest --test-dir build --output-on-failure
-  runs 0 "2 devices" trainhost plugins --devices --plugin build/standin.so
+  runs 0 "org.example.standin:1 stand-in" trainhost plugins --devices --plugin build/standin.so
   STANDIN_DRIVER=old runs 0 "the stand-in driver is too old" trainhost plugins --plugin build/standin.so
   trains_like_the_cpu
   goes_on_with_what_is_left

@@ -191,6 +191,10 @@ std::vector<ObjectiveSpec> SbertModel::objectives() const {
   const int pooler = kEncoderUnit + bert::pooler_unit(shared_->directory.config);
   for (int unit = kEncoderUnit; unit < pooler; ++unit) pairs.units.push_back(unit);
   if (shared_->has_classifier()) pairs.units.push_back(shared_->classifier_unit);
+  pairs.rows_are_independent =
+      std::ranges::all_of(shared_->settings.losses, [](const LossSettings& loss) {
+        return loss.kind != LossKind::kInBatchNegatives && loss.kind != LossKind::kCosent;
+      });
   return {pairs};
 }
 

@@ -36,11 +36,13 @@ class Rank : public SbertRank {
       : shared_(std::move(shared)), embedder_(*shared_->encoder, shared_->directory) {
     for (const LossSettings& settings : shared_->settings.losses) {
       losses_.push_back(make_loss(settings, shared_->classifier_unit));
+      mini_batches_.push_back(settings.mini_batch);
     }
   }
 
   std::unique_ptr<trainhost::BatchSource> batches(int) override { return make_batches(shared_); }
   Loss loss(int objective, const Batch& batch, Execution& execution) override;
+  bool split_work(int objective) override;
   Evaluation evaluate(Execution& execution) override;
   const Embedder& embedder() const override { return embedder_; }
 
@@ -53,6 +55,10 @@ class Rank : public SbertRank {
   const std::shared_ptr<const Shared> shared_;
   const Embedder embedder_;
   std::vector<std::unique_ptr<LossFunction>> losses_;  // of each set
+  std::vector<std::int64_t> mini_batches_;             // of each set; 0: all rows at once
+  // Of the last micro-batch, the same on all ranks.
+  std::size_t last_set_ = 0;
+  std::int64_t last_rows_ = 0;  // of the rank that has most
 };
 
 /// By column: [end - begin, dimension] each.
@@ -74,7 +80,9 @@ Loss Rank::loss(int, const Batch& batch, Execution& execution) {
   const auto& texts = *static_cast<const BatchTexts*>(batch.extra.get());
   const auto set = static_cast<std::size_t>(texts.set);
   const at::Tensor labels = batch.tensors.size() > kLabels ? batch.tensors[kLabels] : at::Tensor();
-  const std::int64_t mini_batch = shared_->settings.losses[set].mini_batch;
+  const std::int64_t mini_batch = mini_batches_[set];
+  last_set_ = set;
+  last_rows_ = std::ranges::max(batch.slice.rows_of);
   if (mini_batch > 0) {
     return cached_loss(
         *losses_[set], {labels, batch.slice.rows_of, mini_batch},
@@ -85,6 +93,14 @@ Loss Rank::loss(int, const Batch& batch, Execution& execution) {
   }
   return losses_[set]->of(
       {embed_rows(batch, 0, batch.rows(), execution), labels, batch.slice.rows_of}, execution);
+}
+
+bool Rank::split_work(int) {
+  std::int64_t& mini_batch = mini_batches_[last_set_];
+  const std::int64_t most = mini_batch == 0 ? last_rows_ : std::min(mini_batch, last_rows_);
+  if (most < 2) return false;
+  mini_batch = (most + 1) / 2;
+  return true;
 }
 
 EvaluatorResult Rank::retrieve(const EvaluationSet& set, Execution& execution) const {

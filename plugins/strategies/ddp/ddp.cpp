@@ -36,6 +36,12 @@ class Session : public StrategySession {
     return replica_.update(request);
   }
 
+  bool abandon_step() override {
+    buckets_.abandon();
+    replica_.abandon();
+    return true;
+  }
+
   void full_parameters(
       bool only_rank0,
       const std::function<void(const std::string&, const at::Tensor&)>& visit) override {

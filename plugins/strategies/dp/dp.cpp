@@ -88,6 +88,12 @@ class Session : public StrategySession {
     return told(request, {});
   }
 
+  bool abandon_step() override {
+    buckets_.abandon();
+    replica_.abandon();
+    return true;
+  }
+
   void full_parameters(
       bool only_rank0,
       const std::function<void(const std::string&, const at::Tensor&)>& visit) override {

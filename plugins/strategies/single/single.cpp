@@ -47,6 +47,10 @@ class Session : public StrategySession {
   void before_backward(Backward) override {}
   void after_backward(Backward) override {}
   StepResult step(const StepRequest& request) override { return replica_.update(request); }
+  bool abandon_step() override {
+    replica_.abandon();
+    return true;
+  }
   void full_parameters(
       bool, const std::function<void(const std::string&, const at::Tensor&)>& visit) override {
     replica_.visit(visit);
@@ -88,6 +92,11 @@ class VirtualSession : public StrategySession {
     const StepResult result = ranks_->result;
     wait_for_all();
     return result;
+  }
+  bool abandon_step() override {
+    replica_.abandon();
+    if (first_) ranks_->forget();
+    return true;
   }
   void full_parameters(
       bool only_rank0,

@@ -30,6 +30,8 @@ class VirtualRanks {
   /// Adds the gradients of this micro-batch to the step's sum, and clears them. After the last one
   /// the sum stands in rank 0's gradients. Only rank 0 calls it, while the others wait.
   void sum(int objective, bool last);
+  /// The step's sum begins anew. Only rank 0 calls it.
+  void forget() { sums_.clear(); }
 
   trainhost::StepResult result{};  ///< of the last step; rank 0 writes it while the others wait
 

@@ -6,6 +6,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "gradient_slice.h"
 
@@ -59,6 +60,15 @@ void GradientShards::after_backward(Backward which) {
   // In the order of issue, like all sums.
   finish(staging_[next_]);
   finish(staging_[1 - next_]);
+}
+
+void GradientShards::abandon() {
+  arrivals_.abandon();
+  for (Staging& staging : staging_) {
+    if (!std::exchange(staging.busy, false)) continue;
+    wait(staging.work);
+    staging.work.reset();
+  }
 }
 
 void GradientShards::issue(std::size_t bucket) {

@@ -34,6 +34,8 @@ class GradientShards {
   void arrived(const trainhost::Replica::Parameter& parameter) { arrivals_.arrived(parameter); }
   void after_backward(trainhost::Backward which);  // [collective]
   void hold(bool on) { arrivals_.hold(on); }
+  /// What is under way is waited for and forgotten.
+  void abandon();
 
   /// This rank's part of a bucket's gradients, summed over ranks and micro-batches.
   const at::Tensor& mine(std::size_t bucket) const { return shards_[bucket].sum; }

@@ -3,7 +3,6 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <c10/core/GradMode.h>
-#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <utility>
@@ -155,6 +154,16 @@ void ParameterStore::release(int unit) {
   give_memory(*bucket);
 }
 
+void ParameterStore::release_all() {
+  drop_prefetched();
+  for (Bucket& bucket : buckets_) {
+    if (bucket.resident) continue;
+    trainhost::wait(std::exchange(bucket.coming, nullptr));
+    bucket.users = 0;
+    if (bucket.slot.defined()) give_memory(bucket);
+  }
+}
+
 ParameterStore::Bucket* ParameterStore::bucket_of(int unit) {
   const int index = bucket_of_unit_[unit];
   return index < 0 ? nullptr : &buckets_[index];
@@ -185,17 +194,7 @@ at::Tensor ParameterStore::take_slot(std::int64_t bytes) {
     free_slots_.erase(free_slots_.begin() + choice.index);
     if (choice.fits) return slot;
   }
-  try {
-    return at::empty({bytes}, bytes_);
-  } catch (const c10::Error& error) {
-    throw Error(Failure::kDevice,
-                {.where = "gathering a unit of the model",
-                 .what = "there is no memory for " + std::to_string((bytes + (1 << 20) - 1) >> 20) +
-                         " MiB of parameters",
-                 .got = error.what_without_backtrace(),
-                 .fix = "lower train.batch (a larger train.accumulate makes up for it), or give "
-                        "strategy.prefetch = false, which gathers one unit less at a time"});
-  }
+  return at::empty({bytes}, bytes_);
 }
 
 }  // namespace zero

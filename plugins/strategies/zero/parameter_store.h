@@ -58,6 +58,8 @@ class ParameterStore {
   /// Begins to gather a unit that comes and goes and that nobody has acquired, unless one is on its
   /// way already. If another one is acquired next, it is given up.  [collective]
   void prefetch(int unit);
+  /// Nobody needs a unit any more, whoever has acquired it: an exception was thrown.
+  void release_all();
   /// Gives up what `prefetch` has begun: to be called before parameters change.  [collective]
   void drop_prefetched();
 

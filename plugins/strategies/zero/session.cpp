@@ -59,6 +59,13 @@ class Session : public StrategySession {
     return result;
   }
 
+  bool abandon_step() override {
+    abandon_gradients();
+    store_.release_all();
+    replica_.abandon();
+    return true;
+  }
+
   void full_parameters(bool only_rank0, const Replica::Visit& visit) override {
     end_pass();
     const bool visits = !only_rank0 || context_.communicator.rank() == 0;
@@ -86,6 +93,7 @@ class Session : public StrategySession {
 
  protected:
   virtual void finish_gradients() {}
+  virtual void abandon_gradients() = 0;
   virtual at::Tensor gradient(std::size_t bucket) = 0;
   /// For a unit that is to run, which was not there.  [collective]
   virtual void gathered(int /*unit*/) {}
@@ -131,6 +139,7 @@ class Stage1 : public Session {
 
  protected:
   void finish_gradients() override { buckets_.wait(); }
+  void abandon_gradients() override { buckets_.abandon(); }
   at::Tensor gradient(std::size_t bucket) override { return buckets_.mine(bucket); }
 
  private:
@@ -166,6 +175,7 @@ class Stage2 : public Session {
 
  protected:
   at::Tensor gradient(std::size_t bucket) override { return gradients_.mine(bucket); }
+  void abandon_gradients() override { gradients_.abandon(); }
   GradientShards& gradients() { return gradients_; }
 
  private:
@@ -195,6 +205,7 @@ class Stage3 : public Stage2 {
   void begin_step(int objective, int micro_batches) override {
     end_pass();
     order_ = &orders_[objective];
+    before_step_ = *order_;
     Stage2::begin_step(objective, micro_batches);
   }
   StepResult step(const StepRequest& request) override {
@@ -251,6 +262,13 @@ class Stage3 : public Stage2 {
   void end_pass() override {
     store().drop_prefetched();
     order_->end();
+  }
+  void abandon_gradients() override {
+    first_run_ += std::ssize(runs_);
+    runs_.clear();
+    backward_ = parts_ = false;
+    *order_ = before_step_;
+    Stage2::abandon_gradients();
   }
 
  private:
@@ -348,6 +366,7 @@ class Stage3 : public Stage2 {
   std::vector<Unit> units_;
   std::vector<GatherOrder> orders_;  // of forward, by objective, and last of what is no training
   GatherOrder* order_;               // the present one
+  GatherOrder before_step_;          // as it was then: a step that begins anew foresees the same
   std::vector<int> runs_;            // units with a graph, in the order of forward
   std::int64_t first_run_ = 0;       // the number of runs_[0] since the start
   std::int64_t next_ = 0;            // runs from here on have been opened in this backward

@@ -39,6 +39,8 @@ class BucketArrivals {
   /// Between hold(true) and hold(false) nothing is issued (StrategySession::hold).
   void hold(bool on);
   void end();
+  /// The backward, if there is one, does not come to its end: nothing more is issued.
+  void abandon();
 
  private:
   struct Bucket {

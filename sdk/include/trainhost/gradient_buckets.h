@@ -47,6 +47,8 @@ class GradientBuckets {
   void hold(bool on) { arrivals_.hold(on); }
   /// Until the reduction is done.  [collective]
   void wait();
+  /// For StrategySession::abandon_step, with Replica::abandon.
+  void abandon();
 
   /// What of a bucket's gradients this rank gets.
   const at::Tensor& mine(std::size_t bucket) const { return buckets_[bucket].mine; }

@@ -96,6 +96,9 @@ class Replica {
   StepResult update(const StepRequest& request,
                     const std::function<void(int unit)>& updated = nullptr);
   void clear_gradients(int objective);
+  /// For StrategySession::abandon_step: no gradient is left of any parameter, and no run of a unit
+  /// counts.
+  void abandon();
 
   /// For StrategySession::state and full_parameters. A rank that runs no optimizer leaves its
   /// states out.

@@ -161,8 +161,10 @@ class StrategySession {
 
   /// Forgets the step that begin_step began, wherever it stands: also after an exception (out of
   /// memory) left a unit or a backward. Waits for what this rank has issued, drops gradients and
-  /// gathered units; parameters and states are as before begin_step, which is called next. Returns
-  /// false where the session cannot: then running out of memory ends the run.
+  /// gathered units; parameters and states are as before begin_step, which is called next, and the
+  /// collectives come in the same order again: a rank that ran out of memory goes through the step
+  /// once more, without rows, and those that it has issued already are left out. Returns false
+  /// where the session cannot: then running out of memory ends the run.
   virtual bool abandon_step() { return false; }
 
   /// Calls `visit` with each whole parameter and buffer in the order of the model, on every rank

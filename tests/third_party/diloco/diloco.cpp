@@ -76,6 +76,11 @@ class Session : public StrategySession {
     return result;
   }
 
+  bool abandon_step() override {
+    local_.abandon();
+    return true;
+  }
+
   void full_parameters(
       bool only_rank0,
       const std::function<void(const std::string&, const at::Tensor&)>& visit) override {

@@ -27,6 +27,7 @@ class Transformer : public Model {
     learn.units.push_back(head_unit(settings_));
     if (settings_.masked > 0) learn.units.push_back(vocabulary_unit(settings_));
     if (settings_.batch_norm) learn.units.push_back(norm_unit(settings_));
+    learn.rows_are_independent = settings_.task == Task::kClassify && !settings_.sync;
     return {learn};
   }
   std::int64_t training_rows() const override { return settings_.rows; }

@@ -74,6 +74,12 @@ class TransformerRank : public ModelRank {
     return {grad_cache(batch, execution), weight};
   }
 
+  bool split_work(int) override {
+    if (settings_.task != Task::kGradCache || mini_batch_ == 1) return false;
+    mini_batch_ = (mini_batch_ + 1) / 2;
+    return true;
+  }
+
   /// The centre of an epoch is the mean of the pooled rows of the one before.
   void end_epoch(std::int64_t, Execution& execution) override {
     execution.run(head_unit(settings_),
@@ -111,6 +117,7 @@ class TransformerRank : public ModelRank {
   const std::uint64_t seed_;
   const int rank_, world_;
   std::optional<SyncBatchNorm> norm_;
+  std::int64_t mini_batch_ = settings_.mini_batch;
 };
 
 Sequences TransformerRank::sequences(const Batch& batch, bool second, std::int64_t begin,
@@ -151,7 +158,7 @@ at::Tensor TransformerRank::contrastive(const Batch& batch, Execution& execution
 /// with a graph and the embeddings' gradients.
 at::Tensor TransformerRank::grad_cache(const Batch& batch, Execution& execution) {
   Encoder encoder(settings_, execution);
-  const std::int64_t size = settings_.mini_batch;
+  const std::int64_t size = mini_batch_;
   // From the largest slice of any rank, so that all make as many calls.
   const std::int64_t count =
       std::max<std::int64_t>(1, (std::ranges::max(batch.slice.rows_of) + size - 1) / size);
