@@ -36,7 +36,7 @@ trains_like_the_cpu() {
     runs 0 "done in" trainhost standin_encoder.lua "strategy=$strategy" --run-dir encoder
     same_losses encoder encoder-cpu
   done
-  runs 0 "done in" trainhost standin_encoder.lua train.recompute_every=1 --run-dir recomputed
+  runs 0 "done in" trainhost standin_encoder.lua train.activation_checkpointing=all --run-dir recomputed
   same_losses recomputed encoder-cpu
   runs 0 "every bit" trainhost prove standin_encoder.lua --quick
   # By the last part of its id, where its folder is known.
