@@ -31,6 +31,7 @@ constexpr std::array kKnown = {
     Known{"CUDA_VISIBLE_DEVICES", "hides the other NVIDIA GPUs"},
     Known{"NVIDIA_VISIBLE_DEVICES", "what a container was given of the NVIDIA GPUs"},
     Known{"CUDA_LAUNCH_BLOCKING", "every kernel is waited for"},
+    Known{"NCCL_TIMEOUT", "seconds that a collective of GPUs waits, instead of train.timeout"},
     Known{"ZE_AFFINITY_MASK", "hides the other Intel GPUs"},
     Known{"ONEAPI_DEVICE_SELECTOR", "hides the other Intel GPUs"},
     Known{"OMP_NUM_THREADS", "not looked at: a rank has train.threads, or cores / ranks"},

@@ -54,7 +54,8 @@ std::string visibility_text() {
 // Of LibTorch's allocator and of NCCL: honoured as they are, and part of what a figure means.
 std::string settings_text() {
   return variables_text({"PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF", "NCCL_P2P_DISABLE",
-                         "NCCL_IB_DISABLE", "NCCL_SOCKET_IFNAME", "NCCL_DEBUG"});
+                         "NCCL_IB_DISABLE", "NCCL_SOCKET_IFNAME", "NCCL_DEBUG", "NCCL_TIMEOUT",
+                         "TORCH_FR_BUFFER_SIZE", "TORCH_NCCL_TRACE_BUFFER_SIZE"});
 }
 
 std::string batch_text(const recipe::ObjectivePlan& objective, const recipe::RunPlan& plan) {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "host/telemetry/evaluation_table.h"
+#include "host/telemetry/gauges_text.h"
 #include "host/telemetry/text_layout.h"
 
 namespace trainhost::telemetry {
@@ -125,9 +126,11 @@ void Console::take_step(const Step& step, double now) {
 }
 
 void Console::print_plain_step(const Step& step) {
-  print(fmt::format("epoch {}/{}  {}  step {}/{}  loss {}  lr {}  {} samples/s\n", step.epoch + 1,
-                    epochs_, printable(step.objective), step.step, step.steps,
-                    value_text(step.loss), value_text(step.lr), count_text(step.samples_per_s)));
+  const std::string gauges = gauges_text(step, device_);
+  print(fmt::format("epoch {}/{}  {}  step {}/{}  loss {}  lr {}  {} samples/s{}{}\n",
+                    step.epoch + 1, epochs_, printable(step.objective), step.step, step.steps,
+                    value_text(step.loss), value_text(step.lr), count_text(step.samples_per_s),
+                    gauges.empty() ? "" : "  ", gauges));
 }
 
 void Console::end_epochs(std::int64_t before_epoch) {
@@ -157,6 +160,7 @@ void Console::end_epoch(const std::string& objective) {
 
 void Console::take_ready(const Ready& ready) {
   epochs_ = ready.epochs;
+  device_ = ready.device;
   live_.end_progress();
   live_.start(ready);
   print(fmt::format("  parameters  {} ({} MB) in {} units\n",

@@ -75,6 +75,7 @@ class Console {
   bool stale_ = false;     ///< the live lines have changed since they were drawn
   double drawn_at_ = -1;
   std::int64_t epochs_ = 0;
+  std::string device_;  ///< the kind
 
   /// An objective in its running epoch.
   struct Running {

@@ -46,7 +46,7 @@ template <class Fields>
 void visit_fields(Fields& f, Ready& e) {
   f("parameters", e.parameters), f("parameter_bytes", e.parameter_bytes), f("units", e.units);
   f("epochs", e.epochs), f("first_epoch", e.first_epoch);
-  f("objectives", e.objectives), f("facts", e.facts);
+  f("objectives", e.objectives), f("facts", e.facts), f("device", e.device);
 }
 template <class Fields>
 void visit_fields(Fields& f, Step& e) {
@@ -55,6 +55,7 @@ void visit_fields(Fields& f, Step& e) {
   f("samples_per_s", e.samples_per_s), f("step_ms", e.step_ms);
   f("data_wait_ms", e.data_wait_ms), f("memory_mb", e.memory_mb);
   f("utilisation", e.utilisation), f("logged", e.logged);
+  f("power_watts", e.power_watts), f("temperature_celsius", e.temperature_celsius);
 }
 template <class Fields>
 void visit_fields(Fields& f, Evaluation::Metric& e) {

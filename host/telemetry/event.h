@@ -65,6 +65,7 @@ struct Ready {
   std::int64_t first_epoch = 0;  ///< after a resume; epochs count from 0 in events
   std::vector<Objective> objectives{};
   std::vector<Fact> facts{};
+  std::string device{};  ///< the kind that the run uses: "cuda"
 };
 
 /// An optimizer step that is to be logged; may be dropped when the parent does not keep up. Values
@@ -84,6 +85,8 @@ struct Step {
   double memory_mb = kNone;     ///< of rank 0, now
   bool logged = true;           ///< false: moves the live line only, stays out of metrics.jsonl
   double utilisation = kNone;   ///< of rank 0's device since the last one logged, 0 to 1
+  double power_watts = kNone;   ///< of rank 0's device, now
+  double temperature_celsius = kNone;  ///< likewise
 };
 
 struct Evaluation {

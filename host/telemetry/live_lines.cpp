@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
+#include "host/telemetry/gauges_text.h"
 #include "host/telemetry/text_layout.h"
 
 namespace trainhost::telemetry {
@@ -29,6 +31,7 @@ std::string fitted(const std::string& head, double fraction, const std::string& 
 
 void LiveLines::start(const Ready& ready) {
   epochs_ = ready.epochs;
+  device_ = ready.device;
   for (const auto& objective : ready.objectives) {
     name_width_ = std::max(name_width_, columns(objective.name));
   }
@@ -40,9 +43,13 @@ void LiveLines::step(const Step& step) {
   const auto found = std::ranges::find_if(steps_, same);
   if (found == steps_.end()) {
     steps_.push_back(step);
-  } else {
-    *found = step;
+    return;
   }
+  const Step before = std::exchange(*found, step);
+  if (step.logged) return;  // the others do not ask the device
+  found->utilisation = before.utilisation;
+  found->power_watts = before.power_watts;
+  found->temperature_celsius = before.temperature_celsius;
 }
 
 void LiveLines::progress(const Progress& progress, double now) {
@@ -75,6 +82,9 @@ std::string LiveLines::step_line(const Step& step, std::size_t width) const {
     const double left = static_cast<double>(step.steps - step.step) * step.step_ms / 1000.0;
     tail += "  ETA " + duration_text(left);
   }
+  const std::string gauges = gauges_text(step, device_);
+  const std::size_t all = columns(head) + columns(tail) + columns(gauges) + 3;
+  if (!gauges.empty() && all <= width) tail += "  " + gauges;
   return fitted(head, share(step.step, step.steps), tail, width);
 }
 

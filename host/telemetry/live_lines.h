@@ -33,8 +33,9 @@ class LiveLines {
   static std::string progress_line(const Work& work, std::size_t width);
 
   std::int64_t epochs_ = 0;
+  std::string device_;  ///< the kind
   std::size_t name_width_ = 0;
-  std::vector<Step> steps_;  ///< the last one of each objective
+  std::vector<Step> steps_;  ///< the last one of each objective; gauges: the last that were known
   std::optional<Work> progress_;
 };
 

@@ -15,9 +15,10 @@ using Json = nlohmann::ordered_json;
 using Cells = std::vector<std::pair<std::string, std::string>>;  // by column
 
 constexpr const char* kFixedColumns[] = {
-    "epoch",  "step",        "objective", "loss",    "lr",           "samples_per_s",
-    "memory", "utilisation", "grad_norm", "step_ms", "data_wait_ms", "epoch_step",
-    "split",  "watched",     "is_best",   "seconds"};
+    "epoch",         "step",    "objective",    "loss",        "lr",
+    "samples_per_s", "memory",  "utilisation",  "power_watts", "temperature_celsius",
+    "grad_norm",     "step_ms", "data_wait_ms", "epoch_step",  "split",
+    "watched",       "is_best", "seconds"};
 
 std::string quoted(const std::string& text) {
   if (text.find_first_of(",\"\r\n") == std::string::npos) return text;

@@ -50,6 +50,8 @@ std::string step_line(const Step& step) {
                {"samples_per_s", step.samples_per_s},
                {"memory", step.memory_mb},
                {"utilisation", step.utilisation},
+               {"power_watts", step.power_watts},
+               {"temperature_celsius", step.temperature_celsius},
                {"grad_norm", step.grad_norm},
                {"step_ms", step.step_ms},
                {"data_wait_ms", step.data_wait_ms},

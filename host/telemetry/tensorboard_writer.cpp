@@ -50,7 +50,9 @@ std::vector<Scalar> scalars_of(const Step& step) {
           {"grad_norm/" + step.objective, step.grad_norm},
           {"samples_per_s/" + step.objective, step.samples_per_s},
           {"memory_mb", step.memory_mb},
-          {"utilisation", step.utilisation}};
+          {"utilisation", step.utilisation},
+          {"power_watts", step.power_watts},
+          {"temperature_celsius", step.temperature_celsius}};
 }
 
 std::vector<Scalar> scalars_of(const Evaluation& evaluation) {

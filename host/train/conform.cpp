@@ -141,7 +141,8 @@ void Run::open() {
                                                       static_cast<std::uint64_t>(plan_.train.seed),
                                                       plan_.device_kind,
                                                       launch::cache_directory(),
-                                                      {}},
+                                                      {},
+                                                      plan_.numerics == "exact"},
                                    events_, control_));
   }
   RankHost& host = *hosts_.front();

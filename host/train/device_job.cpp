@@ -276,7 +276,8 @@ void device_job(const recipe::RunPlan& plan, const DeviceJob& job,
                  static_cast<std::uint64_t>(plan.train.seed),
                  plan.device_kind,
                  launch::cache_directory(),
-                 {}},
+                 {},
+                 job.trial == "rank-order"},
                 events, control);
   host.doing("trying the device: " + job.trial);
   nlohmann::json json{{"failure", ""}, {"detail", ""}, {"skip", ""}};

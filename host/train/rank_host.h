@@ -26,7 +26,13 @@ class RankHost : public Host {
     std::uint64_t seed = 0;
     std::string device_kind, cache_directory;
     Purpose purpose{};
+    /// numerics = "exact": a device whose library adds in an order of its own takes another way.
+    bool sums_in_rank_order = false;
   };
+
+  /// The extension that is there where sums over ranks are to be in rank order, and not elsewhere;
+  /// there is nothing behind its address.
+  static constexpr const char* kSumsInRankOrder = "trainhost.sums-in-rank-order/1";
 
   RankHost(Settings settings, telemetry::EventWriter& events, const launch::Control& control)
       : settings_(std::move(settings)),
@@ -44,6 +50,7 @@ class RankHost : public Host {
   std::uint64_t seed() const override { return settings_.seed; }
   const std::string& device_kind() const override { return settings_.device_kind; }
   void* extension(std::string_view id) override {
+    if (id == kSumsInRankOrder && settings_.sums_in_rank_order) return this;
     return id == Purpose::kExtension ? &purpose_ : nullptr;
   }
 

@@ -158,7 +158,8 @@ void make_hosts(Process& process, telemetry::EventWriter& events) {
                            static_cast<std::uint64_t>(process.plan.train.seed),
                            process.plan.device_kind,
                            launch::cache_directory(),
-                           {.needs_data = !process.job.uses_trained_model()}},
+                           {.needs_data = !process.job.uses_trained_model()},
+                           process.plan.numerics == "exact"},
         events, process.control));
   }
 }

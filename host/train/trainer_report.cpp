@@ -35,6 +35,7 @@ void Trainer::report_ready() {
     const std::int64_t steps = order_.steps(&objective - objectives_.data(), position_.epoch);
     ready.objectives.push_back({objective.name, steps, steps * objective.plan->effective_batch});
   }
+  ready.device = parts_.host.device_kind();
   for (const auto& [key, value] : parts_.model.facts()) ready.facts.push_back({key, value});
   parts_.host.events().send(ready);
 }
@@ -101,6 +102,9 @@ void Trainer::report_step(int objective, std::int64_t steps, double lr, const St
     const MemoryStatistics memory = parts_.device.memory();
     if (memory.allocated >= 0) event.memory_mb = static_cast<double>(memory.allocated) / 1048576;
     event.utilisation = parts_.device.utilisation();
+    const Gauges gauges = parts_.device.gauges();
+    event.power_watts = gauges.power_watts;
+    event.temperature_celsius = gauges.temperature_celsius;
   }
   event.logged = logged;
   parts_.host.events().send(event);

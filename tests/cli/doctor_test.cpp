@@ -103,6 +103,19 @@ TEST_CASE("variables that are misspelt or hide devices are warned of") {
   CHECK_THAT(ended.out, Contains("ok       variable") && Contains("CUDA_VISIBLE_DEVICES=0,1"));
 }
 
+TEST_CASE("variables that NCCL and LibTorch look at are told, with what they do") {
+  const Workplace place;
+  const Ended ended = run(place, {"doctor"},
+                          {{"NCCL_TIMEOUT", "1800"},
+                           {"NCCL_P2P_DISABLE", "1"},
+                           {"PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True"}});
+  CHECK_THAT(
+      ended.out,
+      Contains("NCCL_TIMEOUT=1800: seconds that a collective of GPUs waits") &&
+          Contains("NCCL_P2P_DISABLE=1: settings of NCCL") &&
+          Contains("PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True: settings of LibTorch"));
+}
+
 TEST_CASE("a launcher's variables are read as a run would read them") {
   const Workplace place;
   Variables placed = {{"RANK", "1"},

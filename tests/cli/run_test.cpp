@@ -46,6 +46,21 @@ TEST_CASE("a recipe runs") {
   CHECK_THAT(place.read("runs/fake/log.txt"), Contains("the run ended: done"));
 }
 
+TEST_CASE("variables that change what devices do stand in the banner") {
+  const Workplace place;
+  const Ended ended = run(place, {"fake.lua"},
+                          {{"CUDA_VISIBLE_DEVICES", "2,3"},
+                           {"NCCL_DEBUG", "WARN"},
+                           {"NCCL_P2P_DISABLE", "1"},
+                           {"NCCL_TIMEOUT", "1800"},
+                           {"PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True"}});
+  INFO(ended.err);
+  CHECK_THAT(ended.err, Contains("visible") && Contains("CUDA_VISIBLE_DEVICES=2,3") &&
+                            Contains("variables") && Contains("NCCL_DEBUG=WARN") &&
+                            Contains("NCCL_P2P_DISABLE=1") && Contains("NCCL_TIMEOUT=1800") &&
+                            Contains("PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True"));
+}
+
 TEST_CASE("runs are numbered, or kept where the user says") {
   const Workplace place;
   REQUIRE(run(place, {"fake.lua"}).code == 0);

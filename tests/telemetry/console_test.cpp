@@ -133,6 +133,47 @@ TEST_CASE("on a terminal one line moves, at most ten times a second") {
   CHECK(seen.take().empty());  // nothing has changed
 }
 
+TEST_CASE("the sensors of a GPU stand at the end of a line, as far as they are known") {
+  Watched seen(true, 120);
+  seen.console.take(0, Ready{.epochs = 5, .objectives = {}, .facts = {}, .device = "cuda"}, 0);
+  seen.take();
+  Step warm = step(1);
+  warm.utilisation = 0.934;
+  warm.power_watts = 411.6;
+  warm.temperature_celsius = 61;
+  seen.console.take(0, warm, 1);
+  CHECK_THAT(seen.take(), Catch::EndsWith("12.3 k/s  ETA 1.5 s  gpu 93 % 412 W 61 °C\n"));
+  // A step that is not logged does not ask the device: what was known last stays.
+  Step quiet = step(2);
+  quiet.logged = false;
+  seen.console.take(0, quiet, 2);
+  CHECK_THAT(seen.take(), Catch::EndsWith("ETA 1 s  gpu 93 % 412 W 61 °C\n"));
+  warm = step(3);
+  warm.power_watts = 300;
+  seen.console.take(0, warm, 3);
+  CHECK_THAT(seen.take(), Catch::EndsWith("ETA 0.5 s  gpu 300 W\n"));
+  seen.console.take(0, step(3), 4);
+  CHECK_THAT(seen.take(), Catch::EndsWith("ETA 0.5 s\n"));
+}
+
+TEST_CASE("sensors give way on a narrow terminal, and are not told of a CPU") {
+  const auto line = [](const std::string& device, bool terminal, std::size_t width) {
+    Watched seen(terminal, width);
+    seen.console.take(0, Ready{.objectives = {}, .facts = {}, .device = device}, 0);
+    seen.take();
+    Step warm = step(1);
+    warm.utilisation = 0.5;
+    seen.console.take(0, warm, 1);
+    return seen.take();
+  };
+  CHECK_THAT(line("xpu", true, 80), Catch::Contains("gpu 50 %"));
+  CHECK_THAT(line("xpu", true, 45), !Catch::Contains("gpu"));
+  CHECK_THAT(line("xpu", true, 45), Catch::Contains("12.3 k/s"));
+  CHECK_THAT(line("cpu", true, 80), !Catch::Contains("pu 50"));
+  CHECK_THAT(line("cuda", false, 80), Catch::EndsWith("12.3 k samples/s  gpu 50 %\n"));
+  CHECK_THAT(line("cpu", false, 80), Catch::EndsWith("12.3 k samples/s\n"));
+}
+
 TEST_CASE("on a terminal the log stands above the moving line") {
   Watched seen(true);
   seen.console.take(0, step(1), 1.0);

@@ -44,7 +44,9 @@ TEST_CASE("every event survives the way to the parent") {
       StandIn{"synthetic"},
       Phase{"train", false, 1.5},
       Ready{10, 40, 2, 7, 1, {{"cf", 4, 32}, {"kg", 8, 64}}, {{"graph", "big"}}},
+      Ready{.objectives = {}, .facts = {}, .device = "cuda"},
       Step{"cf", 1, 2, 3, 4, 0.5, 1e-3, kNone, 100, 2, 1, 3, false, 0.9},
+      Step{"cf", 1, 2, 3, 4, 0.5, 1e-3, kNone, 100, 2, 1, 3, true, 0.9, 412.5, 61},
       Evaluation{
           1, 2, "test", {{"recall@20", 0.1, kNone}}, "recall@20", 0.1, true, 1, "popularity"},
       Evaluation{1, 2, "", {{"r", 1, kNone}}, "r", 1, true, 1, "", {{"a.csv", "x", "1"}}, true},

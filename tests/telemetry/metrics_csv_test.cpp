@@ -18,8 +18,8 @@ using json = nlohmann::ordered_json;
 namespace {
 
 constexpr const char* kFixed =
-    "epoch,step,objective,loss,lr,samples_per_s,memory,utilisation,grad_norm,step_ms,data_wait_ms,"
-    "epoch_step,"
+    "epoch,step,objective,loss,lr,samples_per_s,memory,utilisation,power_watts,"
+    "temperature_celsius,grad_norm,step_ms,data_wait_ms,epoch_step,"
     "split,watched,is_best,seconds";
 
 std::string step_line(int step, const std::string& objective = "cf") {
@@ -61,16 +61,16 @@ TEST_CASE("steps and evaluations are rows under one header") {
   const std::string file = scratch / "run/metrics.csv";
   directory.add_metrics(step_line(1));
   directory.flush();
-  REQUIRE(lines(file) == std::vector<std::string>{kFixed, "1,1,cf,0.5,,,,,,,,,,,,"});
+  REQUIRE(lines(file) == std::vector<std::string>{kFixed, "1,1,cf,0.5,,,,,,,,,,,,,,"});
   directory.add_metrics(evaluation_line(1, {"recall@20"}));
   directory.add_metrics(step_line(2));
   directory.flush();
   const auto rows = lines(file);
   REQUIRE(rows.size() == 4);
   CHECK(rows[0] == std::string(kFixed) + ",recall@20,recall@20_baseline");
-  CHECK(rows[1] == "1,1,cf,0.5,,,,,,,,,,,,,,");
-  CHECK(rows[2] == "1,1,,,,,,,,,,,test,,true,,0.25,0.125");
-  CHECK(rows[3] == "1,2,cf,0.5,,,,,,,,,,,,,,");
+  CHECK(rows[1] == "1,1,cf,0.5,,,,,,,,,,,,,,,,");
+  CHECK(rows[2] == "1,1,,,,,,,,,,,,,test,,true,,0.25,0.125");
+  CHECK(rows[3] == "1,2,cf,0.5,,,,,,,,,,,,,,,,");
   CHECK(directory.take_warning().empty());
 }
 

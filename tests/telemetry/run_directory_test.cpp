@@ -106,7 +106,9 @@ TEST_CASE("the record of a run becomes metrics and a summary") {
                                                     .loss = 0.5,
                                                     .lr = 0.01,
                                                     .samples_per_s = 100,
-                                                    .memory_mb = 7}));
+                                                    .memory_mb = 7,
+                                                    .power_watts = 412.5,
+                                                    .temperature_celsius = 61}));
   CHECK(step["epoch"] == 2);
   CHECK(step["step"] == 12);
   CHECK(step["objective"] == "cf");
@@ -115,6 +117,9 @@ TEST_CASE("the record of a run becomes metrics and a summary") {
   CHECK(step["samples_per_s"] == 100);
   CHECK(step["memory"] == 7);
   CHECK(step["grad_norm"].is_null());
+  CHECK(step["power_watts"] == 412.5);
+  CHECK(step["temperature_celsius"] == 61);
+  CHECK(json::parse(record.take(0, Step{.objective = "cf"}))["power_watts"].is_null());
   CHECK(record.take(0, Step{.logged = false}).empty());
 
   record.take(0, Evaluation{.epoch = 0, .metrics = {{"recall@20", 0.3, 0.1}}, .is_best = true});

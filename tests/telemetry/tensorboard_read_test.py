@@ -38,6 +38,8 @@ STEP_TAGS = {
     "samples_per_s": "samples_per_s/{objective}",
     "memory": "memory_mb",
     "utilisation": "utilisation",
+    "power_watts": "power_watts",
+    "temperature_celsius": "temperature_celsius",
 }
 
 

@@ -58,7 +58,9 @@ TEST_CASE("steps and evaluations become scalars by global step") {
                    .lr = 0.01,
                    .grad_norm = 2,
                    .samples_per_s = 100,
-                   .memory_mb = 12});
+                   .memory_mb = 12,
+                   .power_watts = 400,
+                   .temperature_celsius = 60});
   writer.take(Step{.objective = "kg", .global_step = 8, .loss = 0.25});
   writer.take(Step{.objective = "kg", .global_step = 9, .loss = 0.125, .logged = false});
   writer.take(Step{.objective = "kg", .global_step = 9});
@@ -75,7 +77,9 @@ TEST_CASE("steps and evaluations become scalars by global step") {
                                       {"lr/cf", 0.01},
                                       {"grad_norm/cf", 2},
                                       {"samples_per_s/cf", 100},
-                                      {"memory_mb", 12}}) +
+                                      {"memory_mb", 12},
+                                      {"power_watts", 400},
+                                      {"temperature_celsius", 60}}) +
             scalars_record({now, 8}, {{"loss/kg", 0.25}}) +
             scalars_record({now, 9}, {{"evaluation/recall@20", 0.5},
                                       {"evaluation_baseline/recall@20", 0.25},

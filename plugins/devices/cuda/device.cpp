@@ -9,13 +9,18 @@
 
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "cuda/errors.h"
-#include "cuda/local_communicator.h"
+#include "cuda/joint_communicator.h"
+#include "cuda/joint_nccl.h"
+#include "cuda/local_way.h"
 #include "cuda/nccl_communicator.h"
 #include "cuda/nvml.h"
+#include "cuda/patience.h"
+#include "cuda/process_wire.h"
 #include "trainhost/error.h"
 
 namespace cuda {
@@ -59,6 +64,24 @@ auto guarded(int index, const std::string& doing, Function&& function) {
   }
 }
 
+/// numerics = "exact": the host has this extension.
+bool sums_in_rank_order(trainhost::Host& host) {
+  return host.extension("trainhost.sums-in-rank-order/1") != nullptr;
+}
+
+/// With the time-out that the environment names, where it names one.
+trainhost::OpenOptions patient(trainhost::OpenOptions options, trainhost::Host& host) {
+  const double seconds = collective_timeout(options.timeout_seconds);
+  if (seconds != options.timeout_seconds) {
+    host.log(trainhost::Host::Level::kInfo, "NCCL_TIMEOUT: collectives wait " +
+                                                seconds_text(seconds) +
+                                                " for another rank, instead of train.timeout's " +
+                                                seconds_text(options.timeout_seconds));
+  }
+  options.timeout_seconds = seconds;
+  return options;
+}
+
 class Guard final : public trainhost::DeviceSession::StreamGuard {
  public:
   explicit Guard(c10::cuda::CUDAStream stream) : guard_(stream) {}
@@ -95,6 +118,7 @@ class CudaSession final : public trainhost::DeviceSession {
   }
 
   double utilisation() override { return nvml_.utilisation(); }
+  trainhost::Gauges gauges() override { return nvml_.gauges(); }
 
   void synchronize() override {
     const c10::cuda::CUDAGuard guard(device_);
@@ -112,7 +136,8 @@ class CudaSession final : public trainhost::DeviceSession {
                    .expected = "a rank below the world size",
                    .got = "rank " + std::to_string(rank) + " of " + std::to_string(world)});
     }
-    return make_nccl_communicator(store, {name, rank, world, device_}, options_, host_);
+    return make_nccl_communicator(store, {name, rank, world, device_, sums_in_rank_order(host_)},
+                                  options_, host_);
   }
 
   std::unique_ptr<StreamGuard> use(Stream role) override {
@@ -182,25 +207,61 @@ class CudaDevice final : public trainhost::Device {
       const at::Device device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
       // Through LibTorch once: the allocator and the kernels' module are there from now on.
       at::empty({1}, at::TensorOptions(at::kByte).device(device)).zero_();
-      return std::make_unique<CudaSession>(index, options, host_);
+      return std::make_unique<CudaSession>(index, patient(options, host_), host_);
     });
   }
 
   std::vector<std::unique_ptr<trainhost::Communicator>> local_communicators(
       std::span<trainhost::DeviceSession* const> sessions,
       const trainhost::OpenOptions& options) override {
+    std::vector<CudaSession*> opened;
+    for (trainhost::DeviceSession* session : sessions) {
+      opened.push_back(static_cast<CudaSession*>(session));
+    }
+    const std::shared_ptr<Joint> joint = start_nccl(opened, options);
+    const auto group =
+        std::make_shared<LocalGroup>("threads", static_cast<int>(sessions.size()),
+                                     collective_timeout(options.timeout_seconds), options.abort);
     std::vector<std::unique_ptr<trainhost::Communicator>> out;
-    const auto group = std::make_shared<LocalGroup>("threads", static_cast<int>(sessions.size()),
-                                                    options.timeout_seconds, options.abort);
-    for (int rank = 0; rank < static_cast<int>(sessions.size()); ++rank) {
-      auto* session = static_cast<CudaSession*>(sessions[static_cast<std::size_t>(rank)]);
-      out.push_back(std::make_unique<LocalCommunicator>(group, rank, session->device(),
-                                                        [session] { session->settle(); }));
+    for (std::size_t r = 0; r < opened.size(); ++r) {
+      CudaSession* const session = opened[r];
+      const int rank = static_cast<int>(r);
+      if (joint == nullptr) {
+        out.push_back(std::make_unique<LocalCommunicator>(group, rank, session->device(),
+                                                          [session] { session->settle(); }));
+        continue;
+      }
+      const auto settle = [session, joint, rank] {
+        session->settle();
+        while (!joint->mark(rank)->done()) std::this_thread::yield();
+      };
+      out.push_back(
+          std::make_unique<JointCommunicator>(group, rank, session->device(), settle, joint));
     }
     return out;
   }
 
  private:
+  /// Null where the ranks reduce by copies, which is told where it costs something.
+  std::shared_ptr<Joint> start_nccl(const std::vector<CudaSession*>& sessions,
+                                    const trainhost::OpenOptions& options) {
+    std::vector<int> devices;
+    for (const CudaSession* session : sessions) devices.push_back(session->device().index());
+    const LocalWay way = choose_local_way(devices, sums_in_rank_order(host_));
+    if (!way.nccl) {
+      if (!way.why.empty()) host_.log(trainhost::Host::Level::kInfo, way.why);
+      return nullptr;
+    }
+    try {
+      return make_joint_nccl(devices, options.abort);
+    } catch (const Error& error) {
+      host_.log(trainhost::Host::Level::kWarning,
+                "NCCL does not start for the ranks of this process, which reduce by copies: " +
+                    error.text().where + ": " + error.text().what + ": " + error.text().got);
+      return nullptr;
+    }
+  }
+
   trainhost::Host& host_;
 };
 

@@ -39,8 +39,8 @@ at::Tensor LocalCommunicator::allocate(std::int64_t bytes) {
 void LocalCommunicator::show(const Description& what, const at::Tensor& tensor,
                              std::vector<std::int64_t> offsets) {
   group_->own(rank()) = {what, tensor.defined() ? flat(tensor) : tensor, std::move(offsets), {}};
-  meet();
-  group_->require_agreement(rank());
+  settle_();
+  group_->meet(rank(), [this] { group_->require_agreement(rank()); });
 }
 
 void LocalCommunicator::meet() {

@@ -14,7 +14,7 @@
 
 namespace cuda {
 
-class LocalCommunicator final : public trainhost::Communicator {
+class LocalCommunicator : public trainhost::Communicator {
  public:
   /// `settle` returns when all work is done that the calling thread has issued to `device`: before
   /// it the other ranks may not read, after it they may.
@@ -39,6 +39,10 @@ class LocalCommunicator final : public trainhost::Communicator {
                                    Counts input_counts, trainhost::Traffic tag) override;
   void barrier(trainhost::Traffic tag) override;
   void abort(std::string_view reason) noexcept override { group_->abort(reason); }
+
+ protected:
+  const std::shared_ptr<LocalGroup>& group() const { return group_; }
+  const Checker& checker() const { return checker_; }
 
  private:
   void show(const Description& what, const at::Tensor& tensor,

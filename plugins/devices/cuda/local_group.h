@@ -9,6 +9,8 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -25,29 +27,38 @@ class LocalGroup {
   struct Shown {
     Description what;
     at::Tensor tensor;                    ///< its data, or its input
-    std::vector<std::int64_t> offsets{};  ///< all_to_all: where the part for each rank begins
+    std::vector<std::int64_t> offsets{};  ///< of the parts for each rank, where there are such
     at::Tensor result{};                  ///< the part of the reduction that this rank made
+    at::Tensor output{};                  ///< where it is not `tensor`
+    std::vector<std::int64_t> output_offsets{};  ///< all_to_all: of the parts from each rank
   };
 
   LocalGroup(std::string name, int world, double timeout_seconds, trainhost::AbortSignal abort);
 
   int world() const { return static_cast<int>(shown_.size()); }
   const std::string& name() const { return name_; }
+  double timeout() const { return timeout_; }
 
   /// This rank's own place; written between meetings alone.
   Shown& own(int rank) { return shown_[static_cast<std::size_t>(rank)]; }
   const Shown& of(int rank) const { return shown_[static_cast<std::size_t>(rank)]; }
 
-  /// Returns when all ranks have come here. Throws Error (kRankLost) on time-out or abort, naming
-  /// the ranks that did not come.  [collective]
-  void meet(int rank);
-  /// Throws Error (kRun) unless all ranks show the same operation; after a meeting.
+  /// Returns when all ranks have come here and the last one to come has called its `complete`; what
+  /// that throws, all throw. Throws Error (kRankLost) on time-out or abort, naming the ranks that
+  /// did not come.  [collective]
+  void meet(int rank, const std::function<void()>& complete = {});
+  /// Throws Error (kRun) unless all ranks show the same operation; by the last one to come.
   void require_agreement(int rank) const;
+
+  /// For waits after a meeting: throws where the run is being ended.
+  void check(int rank, const Description& what);
+  /// All have come, and yet it does not end: aborts, calls `then`, and throws.
+  [[noreturn]] void give_up(int rank, const Description& what, const std::function<void()>& then);
 
   void abort(std::string_view reason) noexcept;
 
  private:
-  [[noreturn]] void fail(int rank, const std::string& why) const;
+  [[noreturn]] void fail(int rank, const Description& what, const std::string& why) const;
   std::string missing() const;
 
   const std::string name_;
@@ -64,6 +75,7 @@ class LocalGroup {
   std::uint64_t generation_ = 0;
   bool aborted_ = false;
   std::string reason_;
+  std::exception_ptr thrown_;  ///< by the last `complete`
 };
 
 }  // namespace cuda

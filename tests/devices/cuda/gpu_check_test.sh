@@ -62,6 +62,39 @@ reports '"part": "threads", "passed": true'
 WRONG=1 run 1 --prefix fake --recipe "$recipe" --device cpu --out report --only threads "${tiny[@]}"
 says "largest relative difference"
 
+# Memory is held against the claims: a trainhost with a GPU, whose runs need what PEAK says of 100 MB.
+mkdir -p gpu/bin gpu/plugins
+ln -s "$tree"/plugins/*.so gpu/plugins/
+cat >gpu/bin/trainhost <<'END'
+#!/usr/bin/env bash
+if [[ $1 == plugins ]]; then printf 'cuda  device  0.1.0  yes\n      0  GPU A\n'; exit 0; fi
+peak=100
+while (($# > 0)); do
+  [[ $1 != strategy=zero3 ]] || peak=$PEAK
+  [[ $1 != --run-dir ]] || run=$2
+  shift
+done
+mkdir -p "$run"
+cat >"$run/summary.json" <<JSON
+{"device": "cuda", "peak_memory_mb": [
+    90.5,
+    $peak
+  ],
+ "claims": {"parameters": 1, "sum": 104857600, "traffic": {"pairs": 3}}}
+JSON
+END
+chmod +x gpu/bin/trainhost
+for peak in 104.9 95.1; do
+  PEAK=$peak run 0 --prefix gpu --recipe "$recipe" --out report --only memory
+  reports '"part": "memory", "passed": true'
+  says "% off the claims, allowed 5 %"
+done
+for peak in 105.2 94.8; do
+  PEAK=$peak run 1 --prefix gpu --recipe "$recipe" --out report --only memory
+  reports '"part": "memory", "passed": false'
+  says "at most 5.2 % off the claims, allowed 5 %"
+done
+
 # Without a GPU: one reason.
 if ! command -v nvidia-smi >/dev/null; then
   run 4 --prefix "$tree" --out report
