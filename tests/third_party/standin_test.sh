@@ -43,6 +43,12 @@ trains_like_the_cpu() {
   TRAINHOST_PLUGIN_PATH=$PWD/build runs 0 "standin: 1 rank" \
     trainhost standin_encoder.lua 'devices={"standin", count = 1}' train.max_steps=1 --run-dir by-id
 
+  # Memory that is small halves the micro-batch, and changes nothing else.
+  runs 0 "done in" trainhost standin_encoder.lua 'devices={"cpu", count = 2}' train.batch=512 train.max_steps=4 --run-dir roomy
+  STANDIN_MEMORY_MB=12 runs 0 "out of memory; the micro-batch is halved, 256 → 128 rows a rank" \
+    trainhost standin_encoder.lua train.batch=512 train.max_steps=4 --run-dir small
+  same_losses small roomy
+
   # A checkpoint moves to the CPU, and to other ranks there.
   runs 0 "done in" trainhost standin_encoder.lua train.max_steps=6 --run-dir moved
   runs 0 "done in" trainhost resume moved devices=cpu train.max_steps=12
@@ -100,6 +106,9 @@ goes_on_with_what_is_left() {
   falls_back "$device: devices 0, 1 cannot be connected: there is no way from device to device" STANDIN_APART=1 --
   summary fallen ranks 1
   falls_back "$device: devices 0, 1 cannot be connected" STANDIN_APART=1 -- strategy=dp
+
+  # The largest batch is sought on the device that opens.
+  falls_back "$device: device 1: it is busy" STANDIN_BUSY=1 STANDIN_MEMORY_MB=64 -- train.batch=auto 'scaling={}'
 
   # The same where the recipe allows nothing else, and where training has begun.
   refuses "it is busy got: STANDIN_BUSY lists it fix: take it out of STANDIN_BUSY" STANDIN_BUSY=1 -- "$alone"
