@@ -234,12 +234,14 @@ part_backoff() {
     { skip "this trainhost has no train.on_out_of_memory"; return; }
   [[ $device != cpu ]] || { skip "the CPU's memory is not filled up for a check"; return; }
   [[ -f $encoder ]] || { skip "there is no sbert_quickstart.lua beside the recipe"; return; }
-  on_device 1 "$encoder" train.batch=1048576 train.epochs=1 train.on_out_of_memory=halve \
-    data.synthetic.rows=1048576 --run-dir "$out/runs/backoff" 2>&1 | tee "$out/backoff.log"
-  if grep -qiE 'unknown key' "$out/backoff.log"; then
-    skip "the encoder's recipe makes no batch large enough"
-    return
-  fi
+  # 600 MiB of the card, and a batch that takes several gigabytes.
+  local total
+  total=$(nvidia-smi --query-gpu=memory.total --format=csv,noheader,nounits -i 0 2>/dev/null | head -n 1)
+  [[ $total =~ ^[0-9]+$ ]] || { skip "nvidia-smi does not tell the GPU's memory"; return; }
+  PYTORCH_CUDA_ALLOC_CONF=per_process_memory_fraction:$(awk -v t="$total" 'BEGIN { printf "%.4f", 600 / t }') \
+    on_device 1 "$encoder" train.batch=8192 train.epochs=1 train.on_out_of_memory=halve \
+    data.synthetic.rows=16384 --run-dir "$out/runs/backoff" 2>&1 | tee "$out/backoff.log"
+  ((PIPESTATUS[0] == 0)) || { echo "= the run did not go on after running out of memory"; return 1; }
   grep -qiE 'micro-batch.*half|halv' "$out/backoff.log" || { echo "= the batch was not halved"; return 1; }
   echo "= $(grep -iE -m 1 'micro-batch.*half|halv' "$out/backoff.log")"
 }
