@@ -50,8 +50,8 @@ std::string identity(const std::string& file) {
 class Finder {
  public:
   Finder(const std::string& file, const std::vector<std::string>& overrides,
-         plugins::Catalog& catalog)
-      : file_(file), overrides_(overrides), catalog_(catalog), run_(prepared(1)) {
+         plugins::Catalog& catalog, const FailedAttempts& failed)
+      : file_(file), overrides_(overrides), catalog_(catalog), failed_(failed), run_(prepared(1)) {
     if (run_.foreign) {
       throw Error(Failure::kUser,
                   {.where = file,
@@ -67,6 +67,12 @@ class Finder {
     limited_ = limit > 0;
     memory_ = limited_ ? limit * ranks_of_process : memory_of_the_machine() / processes;
   }
+
+  struct Answer {
+    FoundBatch found;
+    bool known = false;  ///< from an earlier search
+    std::string cache_file;
+  };
 
   std::optional<FoundBatch> known() const {
     std::error_code ignored;
@@ -123,7 +129,7 @@ class Finder {
     std::vector<std::string> overrides = overrides_;
     overrides.push_back("train.batch=" + std::to_string(batch));
     const auto recipe = recipe::Recipe::load(file_, overrides, plugin_lookup(catalog_));
-    PreparedRun run = place_run(recipe.base(), catalog_);
+    PreparedRun run = place_run(recipe.base(), catalog_, failed_);
     finish_plan(run, recipe.resolve(world_of(run)), catalog_);
     return run;
   }
@@ -178,6 +184,8 @@ class Finder {
                  : out.all_rows        ? ", all rows"
                                        : "");
       return out;
+    } catch (const DevicesNotOpened&) {
+      throw;
     } catch (const Error& error) {
       if (error.failure() != Failure::kDevice) throw;
       fmt::print(stderr, "  {}: out of memory\n", label);
@@ -221,31 +229,47 @@ class Finder {
   const std::string& file_;
   const std::vector<std::string>& overrides_;
   plugins::Catalog& catalog_;
+  const FailedAttempts failed_;  // before this search
   const PreparedRun run_;
   bool on_cpu_ = false, limited_ = false;
   std::int64_t memory_ = -1;  // of a process, on a CPU
 };
 
+Finder::Answer find_batch(const std::string& file, const std::vector<std::string>& overrides,
+                          plugins::Catalog& catalog, Search search, FailedAttempts* failed) {
+  while (true) {
+    Finder finder(file, overrides, catalog, failed == nullptr ? FailedAttempts() : *failed);
+    const auto known = finder.known();
+    if (known) return {*known, true, finder.cache_file()};
+    if (search == Search::kNever) {
+      throw Error(Failure::kUser, {.where = file,
+                                   .what = "train.batch is \"auto\", and has not been found yet",
+                                   .fix = "run the recipe, which finds it, or give it: "
+                                          "train.batch=N"});
+    }
+    try {
+      return {finder.search(), false, finder.cache_file()};
+    } catch (const DevicesNotOpened& error) {
+      if (failed == nullptr) throw;
+      fmt::print(stderr, "  {}: {}\n", error.attempt().kind, error.attempt().reason);
+      failed->push_back(error.attempt());
+    }
+  }
+}
+
 }  // namespace
 
 AutoBatch load_recipe(const std::string& file, std::vector<std::string> overrides,
-                      plugins::Catalog& catalog, Search search) {
+                      plugins::Catalog& catalog, Search search, FailedAttempts* failed) {
   auto recipe = recipe::Recipe::load(file, overrides, plugin_lookup(catalog));
   if (!recipe.base().train.batch_is_auto) return {std::move(recipe), ""};
-  Finder finder(file, overrides, catalog);
-  const auto known = finder.known();
-  if (!known && search == Search::kNever) {
-    throw Error(Failure::kUser, {.where = file,
-                                 .what = "train.batch is \"auto\", and has not been found yet",
-                                 .fix = "run the recipe, which finds it, or give it: "
-                                        "train.batch=N"});
-  }
-  const FoundBatch found = known ? *known : finder.search();
+  const Finder::Answer answer = find_batch(file, overrides, catalog, search, failed);
+  const FoundBatch& found = answer.found;
   overrides.push_back("train.batch=" + std::to_string(found.batch));
   std::string note = fmt::format("train.batch = {} (auto: {} of {} MiB, ", found.batch,
                                  found.bytes >> 20, found.bound >> 20);
-  note += known ? "found earlier; remove " + finder.cache_file() + " to search again)"
-                : fmt::format("{} trials)", found.trials);
+  note += answer.known ? "found earlier; remove " + answer.cache_file + " to search again)"
+                       : fmt::format("{} trials)", found.trials);
   return {recipe::Recipe::load(file, overrides, plugin_lookup(catalog)), std::move(note)};
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "host/cli/prepared_run.h"
 #include "host/plugins/catalog.h"
 #include "host/recipe/recipe.h"
 
@@ -22,8 +23,10 @@ enum class Search { kWhereNotKnown, kNever };
 
 /// Loads a recipe and finds its batch where that is "auto". Tells the trials on stderr. Throws
 /// Error: as Recipe::load; kUser under a foreign launcher and, with kNever, where it is not known;
-/// kDevice where not even one row fits.
+/// kDevice where not even one row fits, or no device opens. Devices that do not open are added to
+/// `failed`, and the search goes on with those that placement then gives.
 AutoBatch load_recipe(const std::string& file, std::vector<std::string> overrides,
-                      plugins::Catalog& catalog, Search search = Search::kWhereNotKnown);
+                      plugins::Catalog& catalog, Search search = Search::kWhereNotKnown,
+                      FailedAttempts* failed = nullptr);
 
 }  // namespace trainhost::cli

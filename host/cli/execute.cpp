@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "host/cli/commands.h"
 #include "host/cli/installed_files.h"
 #include "host/cli/memory_file.h"
@@ -8,6 +10,7 @@
 #include "host/cli/run_banner.h"
 #include "host/cli/run_events.h"
 #include "host/launch/launch.h"
+#include "host/launch/opening.h"
 #include "host/telemetry/evaluation_table.h"
 #include "host/telemetry/text_layout.h"
 
@@ -112,42 +115,108 @@ bool keep_summary(const telemetry::RunDirectory& directory, const std::string& j
   }
 }
 
+/// A run with its files and its console, through as many attempts as it takes to open devices.
+class Attempts {
+ public:
+  Attempts(PreparedRun run, telemetry::RunDirectory directory, FailedAttempts failed)
+      : run_(std::move(run)),
+        directory_(std::move(directory)),
+        console_(process_screen()),
+        record_(run_facts(run_)),
+        failed_(std::move(failed)) {
+    directory_.lock();
+  }
+
+  /// Starts the ranks and stays with them to their end.
+  Ending make() {
+    directory_.write_plan(recipe::plan_to_json(run_.plan));
+    console_.banner(run_banner(run_, directory_.path()));
+    directory_.log(fmt::format("trainhost {}: {}, {}", TRAINHOST_VERSION, run_.plan.recipe_file,
+                               run_.placement.chain));
+    record_ = telemetry::RunRecord(run_facts(run_));
+    if (!run_.resume.empty()) record_.take(0, telemetry::Checkpoint{.path = run_.resume});
+    telemetry::TensorBoardWriter events = begin_events(run_, directory_);
+    events_file_ = events.path();
+    RunAudience audience(console_, record_, &directory_, &events);
+    try {
+      const Ending ending =
+          launch::launch(launch_options(run_, directory_.plan_file(), directory_.path()), audience);
+      audience.flush();
+      return ending;
+    } catch (const Error& error) {
+      keep_failure(error);
+      throw;
+    }
+  }
+
+  /// Where devices did not open and the recipe allows others: takes those, aloud.
+  bool begin_again(const Ending& ending, const Replan& replan) {
+    const auto opening = launch::failed_opening(ending);
+    // Under a foreign launcher this process cannot speak for the other ranks.
+    if (!opening || run_.foreign) return false;
+    failed_.push_back(failed_attempt(run_, *opening));
+    try {
+      run_ = replan(failed_);
+    } catch (const Error& error) {
+      if (error.failure() != Failure::kDevice) {
+        keep_failure(error);
+        throw;
+      }
+      nothing_else_ = error.what();
+      return false;
+    }
+    console_.finish();
+    directory_.log("the devices did not open: " + ending.failure->text);
+    // What was begun for the devices that did not open says nothing of this run.
+    std::filesystem::remove(events_file_);
+    return true;
+  }
+
+  /// Says how the run ended; the exit code.
+  int report(const Ending& ending) {
+    const double seconds = steady_seconds() - began_;
+    telemetry::RunOutcome outcome = run_outcome(ending, seconds);
+    if (!nothing_else_.empty()) outcome.error += "\n" + nothing_else_;
+    directory_.log("the run ended: " + outcome.outcome +
+                   (outcome.error.empty() ? "" : ": " + outcome.error));
+    directory_.flush();
+    const bool kept = keep_summary(directory_, record_.summary(outcome), console_);
+    report_ending(ending, record_, directory_.path(), seconds, console_);
+    if (!nothing_else_.empty()) console_.error(nothing_else_);
+    return kept || ending.exit_code != 0 ? ending.exit_code : static_cast<int>(Failure::kRun);
+  }
+
+ private:
+  void keep_failure(const Error& error) {
+    console_.finish();
+    directory_.log(error.what());
+    keep_summary(directory_,
+                 record_.summary({.outcome = "failed",
+                                  .error = error.what(),
+                                  .exit_code = static_cast<int>(error.failure()),
+                                  .peak_memory_mb = {},
+                                  .seconds = steady_seconds() - began_}),
+                 console_);
+  }
+
+  const double began_ = steady_seconds();
+  PreparedRun run_;
+  telemetry::RunDirectory directory_;
+  telemetry::Console console_;
+  telemetry::RunRecord record_;
+  FailedAttempts failed_;
+  std::string events_file_;
+  std::string nothing_else_;  ///< why the recipe allows no further devices
+};
+
 }  // namespace
 
-int execute(const PreparedRun& run, telemetry::RunDirectory directory) {
-  const double began = steady_seconds();
-  directory.lock();
-  directory.write_plan(recipe::plan_to_json(run.plan));
-  telemetry::Console console(process_screen());
-  console.banner(run_banner(run, directory.path()));
-  directory.log(fmt::format("trainhost {}: {}, {}", TRAINHOST_VERSION, run.plan.recipe_file,
-                            run.placement.chain));
-  telemetry::RunRecord record(run_facts(run));
-  if (!run.resume.empty()) record.take(0, telemetry::Checkpoint{.path = run.resume});
-  telemetry::TensorBoardWriter events = begin_events(run, directory);
-  RunAudience audience(console, record, &directory, &events);
-  try {
-    const Ending ending =
-        launch::launch(launch_options(run, directory.plan_file(), directory.path()), audience);
-    const double seconds = steady_seconds() - began;
-    const telemetry::RunOutcome outcome = run_outcome(ending, seconds);
-    directory.log("the run ended: " + outcome.outcome +
-                  (outcome.error.empty() ? "" : ": " + outcome.error));
-    audience.flush();
-    const bool kept = keep_summary(directory, record.summary(outcome), console);
-    report_ending(ending, record, directory.path(), seconds, console);
-    return kept || ending.exit_code != 0 ? ending.exit_code : static_cast<int>(Failure::kRun);
-  } catch (const Error& error) {
-    console.finish();
-    directory.log(error.what());
-    keep_summary(directory,
-                 record.summary({.outcome = "failed",
-                                 .error = error.what(),
-                                 .exit_code = static_cast<int>(error.failure()),
-                                 .peak_memory_mb = {},
-                                 .seconds = steady_seconds() - began}),
-                 console);
-    throw;
+int execute(PreparedRun run, telemetry::RunDirectory directory, FailedAttempts failed,
+            const Replan& replan) {
+  Attempts attempts(std::move(run), std::move(directory), std::move(failed));
+  while (true) {
+    const Ending ending = attempts.make();
+    if (!attempts.begin_again(ending, replan)) return attempts.report(ending);
   }
 }
 

@@ -1,5 +1,7 @@
 #include "host/cli/prepared_run.h"
 
+#include <algorithm>
+
 #include "host/cli/installed_files.h"
 #include "host/launch/control.h"
 
@@ -19,6 +21,17 @@ const plugins::PluginInfo* find_device(plugins::Catalog& catalog, const std::str
     why_not = error.text().what;
     return nullptr;
   }
+}
+
+// A device named by its file goes by its id from here on.
+recipe::DevicesRequest by_ids(recipe::DevicesRequest devices, plugins::Catalog& catalog) {
+  for (std::string& kind : devices.kinds) {
+    if (!recipe::is_plugin_path(kind)) continue;
+    if (const auto* info = catalog.find(Kind::kDevice, kind, devices.position.text())) {
+      kind = info->id;
+    }
+  }
+  return devices;
 }
 
 // Several ranks on each device, where the strategy has an option for that and the recipe sets it.
@@ -63,7 +76,8 @@ launch::Prober device_prober(plugins::Catalog& catalog, const std::string& libto
   };
 }
 
-PreparedRun place_run(const recipe::RunPlan& base, plugins::Catalog& catalog) {
+PreparedRun place_run(const recipe::RunPlan& base, plugins::Catalog& catalog,
+                      const FailedAttempts& failed) {
   PreparedRun out;
   const launch::Environment environment = launch::current_environment();
   out.foreign = launch::find_foreign_placement(environment);
@@ -79,13 +93,22 @@ PreparedRun place_run(const recipe::RunPlan& base, plugins::Catalog& catalog) {
                          out.foreign->launcher + " started several processes",
                  .fix = "use another strategy (strategy=ddp), or start one process"});
   }
-  out.placement = launch::place({.devices = base.devices,
+  out.placement = launch::place({.devices = by_ids(base.devices, catalog),
                                  .precision = base.precision,
                                  .cores = launch::usable_cores(),
-                                 .foreign_local_rank = out.foreign ? out.foreign->local_rank : -1},
+                                 .foreign_local_rank = out.foreign ? out.foreign->local_rank : -1,
+                                 .failed = failed},
                                 device_prober(catalog, out.libtorch.folder));
   share_devices(out.placement, strategy, base.strategy.options);
   return out;
+}
+
+launch::FailedAttempt failed_attempt(const PreparedRun& run, const launch::FailedOpening& opening) {
+  std::vector<int> devices;
+  for (const int index : run.placement.indices) {
+    if (std::ranges::find(devices, index) == devices.end()) devices.push_back(index);
+  }
+  return {run.placement.device_kind, std::move(devices), opening.device, opening.reason};
 }
 
 recipe::World world_of(const PreparedRun& run) {

@@ -5,9 +5,11 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "host/launch/foreign.h"
 #include "host/launch/libtorch.h"
+#include "host/launch/opening.h"
 #include "host/launch/placement.h"
 #include "host/plugins/catalog.h"
 #include "host/recipe/plan.h"
@@ -31,8 +33,15 @@ recipe::PluginLookup plugin_lookup(plugins::Catalog& catalog);
 /// What placement asks of it. `libtorch`: its folder, or "".
 launch::Prober device_prober(plugins::Catalog& catalog, const std::string& libtorch);
 
+/// What was tried before and did not open.
+using FailedAttempts = std::vector<launch::FailedAttempt>;
+
 /// Places the devices of `base`; leaves the plan to `finish_plan`.
-PreparedRun place_run(const recipe::RunPlan& base, plugins::Catalog& catalog);
+PreparedRun place_run(const recipe::RunPlan& base, plugins::Catalog& catalog,
+                      const FailedAttempts& failed = {});
+
+/// This run as an attempt whose devices did not open.
+launch::FailedAttempt failed_attempt(const PreparedRun& run, const launch::FailedOpening& opening);
 
 /// The world that the placement gives.
 recipe::World world_of(const PreparedRun& run);

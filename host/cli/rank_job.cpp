@@ -69,6 +69,10 @@ std::vector<std::string> run_rank_job(const PreparedRun& run, const RankJob& job
   options.devices = rank_devices(run);
   Listener listener(job.label);
   const Ending ending = launch::launch(options, listener);
+  if (const auto opening = launch::failed_opening(ending)) {
+    throw DevicesNotOpened({.where = job.label, .what = ending.failure->reason},
+                           failed_attempt(run, *opening));
+  }
   if (ending.failure) {
     throw Error(ending.failure->failure, {.where = job.label, .what = ending.failure->reason});
   }

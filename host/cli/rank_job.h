@@ -5,9 +5,11 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "host/cli/prepared_run.h"
+#include "trainhost/error.h"
 
 namespace trainhost::cli {
 
@@ -15,6 +17,17 @@ struct RankJob {
   std::string name;   ///< as RankEnvironment::job: "describe", "probe"
   std::string text;   ///< the job file, JSON
   std::string label;  ///< for people, before what the ranks print
+};
+
+/// Thrown where the devices did not open: nothing was done yet.
+class DevicesNotOpened : public Error {
+ public:
+  DevicesNotOpened(Text text, launch::FailedAttempt attempt)
+      : Error(Failure::kDevice, std::move(text)), attempt_(std::move(attempt)) {}
+  const launch::FailedAttempt& attempt() const { return attempt_; }
+
+ private:
+  launch::FailedAttempt attempt_;
 };
 
 /// The JSON of each rank's summary, by rank. Warnings and stand-ins go to stderr. Throws Error with

@@ -4,6 +4,7 @@
 #include "host/cli/resume_overrides.h"
 
 namespace trainhost::cli {
+
 int resume_command(const ResumeArguments& arguments) {
   telemetry::RunDirectory directory = telemetry::RunDirectory::open(arguments.run_directory);
   const std::string wanted = checkpoint_name(arguments.checkpoint);
@@ -24,16 +25,24 @@ int resume_command(const ResumeArguments& arguments) {
     checkpoint::tidy(directory.path());
   }
   const checkpoint::Chosen chosen = checkpoint::choose(directory.path(), wanted);
-  run.resume = chosen.path;
-  const recipe::World world = world_of(run);
-  if (world.ranks != plan.ranks || world.nodes != plan.nodes) rescale(plan, world);
-  finish_plan(run, std::move(plan), catalog);
-  for (const std::string& text : catalog.warnings()) run.placement.warnings.push_back(text);
+  const auto complete = [&](PreparedRun& placed) {
+    placed.resume = chosen.path;
+    const recipe::World world = world_of(placed);
+    recipe::RunPlan scaled = plan;
+    if (world.ranks != plan.ranks || world.nodes != plan.nodes) rescale(scaled, world);
+    finish_plan(placed, std::move(scaled), catalog);
+    for (const std::string& text : catalog.warnings()) placed.placement.warnings.push_back(text);
+  };
+  complete(run);
   if (!owner) return execute_placed_rank(run, directory.path());
   const std::string note = checkpoint::go_back_to(chosen, directory.path());
   if (!note.empty()) run.placement.warnings.push_back(note);
   directory.forget_metrics_after(chosen.manifest.position.total_steps());
-  return execute(run, std::move(directory));
+  return execute(std::move(run), std::move(directory), {}, [&](const FailedAttempts& failed) {
+    PreparedRun placed = place_run(plan, catalog, failed);
+    complete(placed);
+    return placed;
+  });
 }
 
 }  // namespace trainhost::cli

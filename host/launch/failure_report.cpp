@@ -38,6 +38,14 @@ std::string reason_of(const WatchedRank& rank) {
   return Error(said.failure, {said.where, said.what, said.expected, said.got, said.fix}).what();
 }
 
+std::string brief_of(const WatchedRank& rank) {
+  if (!rank.failed) return describe_end(rank);
+  std::string out = rank.failed->what;
+  if (!rank.failed->got.empty()) out += " (" + rank.failed->got + ")";
+  std::ranges::replace(out, '\n', ' ');
+  return out;
+}
+
 std::string indented(const std::string& text) {
   std::string out;
   for (const char letter : text) {
@@ -101,6 +109,7 @@ FailureReport report_failure(const WatchedRank& cause, const std::deque<WatchedR
   out.failure = failure_of(cause);
   out.place = place_of(cause, control);
   out.reason = reason_of(cause);
+  out.brief = brief_of(cause);
   out.text = fmt::format("{} (pid {}) {}{}\n  place:    {}", who(cause, out.rank), cause.pid,
                          cause.failed ? "failed: " : "", indented(out.reason), out.place);
   out.text += missing_ranks(cause, ranks, control);

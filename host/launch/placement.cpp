@@ -23,6 +23,16 @@ std::string ranks_text(std::size_t ranks) {
   return ranks == 1 ? "1 rank" : fmt::format("{} ranks", ranks);
 }
 
+std::string failure_text(const FailedAttempt& attempt) {
+  if (attempt.device >= 0) return fmt::format("device {}: {}", attempt.device, attempt.reason);
+  return fmt::format("devices {} cannot be connected: {}", fmt::join(attempt.indices, ", "),
+                     attempt.reason);
+}
+
+std::string attempt_text(const FailedAttempt& attempt) {
+  return attempt.kind + ": " + failure_text(attempt);
+}
+
 class Placer {
  public:
   Placer(const PlacementRequest& request, const Prober& probe)
@@ -34,14 +44,26 @@ class Placer {
   Placement place() {
     check_request();
     for (std::size_t i = 0; i < kinds_.size(); ++i) {
+      const FailedAttempt* const last = tell_attempts(kinds_[i]);
+      if (last != nullptr && !may_take_one(*last)) {
+        passed_over_ = last;
+        continue;
+      }
       out_.available = probe_(kinds_[i]);
       if (out_.available.devices.empty()) {
         add_link(kinds_[i] + ": " + out_.available.why_not);
         continue;
       }
       out_.device_kind = kinds_[i];
-      out_.reached_by_fallback = i > 0;
+      out_.reached_by_fallback = i > 0 || last != nullptr;
       take_devices();
+      if (last != nullptr) {
+        keep_one(*last);
+      } else if (passed_over_ != nullptr) {
+        out_.warnings.push_back(fmt::format("the run goes on with {}: {}", out_.device_kind,
+                                            attempt_text(*passed_over_)));
+      }
+      add_link(out_.device_kind + ": " + ranks_text(out_.indices.size()));
       choose_precision();
       return std::move(out_);
     }
@@ -80,7 +102,32 @@ class Placer {
     } else {
       take_accelerators();
     }
-    add_link(out_.device_kind + ": " + ranks_text(out_.indices.size()));
+  }
+
+  /// The last attempt with this kind, or null.
+  const FailedAttempt* tell_attempts(const std::string& kind) {
+    const FailedAttempt* last = nullptr;
+    for (const FailedAttempt& attempt : request_.failed) {
+      if (attempt.kind != kind) continue;
+      last = &attempt;
+      add_link(attempt_text(attempt));
+    }
+    return last;
+  }
+
+  bool may_take_one(const FailedAttempt& last) const {
+    const bool left_to_us = asked_.count == 0 && asked_.indices.empty();
+    return last.indices.size() > 1 && (left_to_us || kinds_.size() > 1);
+  }
+
+  /// One of the devices that were tried together, if possible one that did not fail by itself.
+  void keep_one(const FailedAttempt& last) {
+    const auto other = std::ranges::find_if(
+        last.indices, [&](int index) { return last.device >= 0 && index != last.device; });
+    const int index = other == last.indices.end() ? last.indices.front() : *other;
+    out_.indices.assign(static_cast<std::size_t>(request_.ranks_per_device), index);
+    out_.warnings.push_back(fmt::format("the run goes on with {} device {} alone: {}", last.kind,
+                                        index, failure_text(last)));
   }
 
   // The CPU is one device that any number of ranks can share. A number named for it is honoured; a
@@ -190,6 +237,7 @@ class Placer {
   const recipe::DevicesRequest& asked_;
   const Prober& probe_;
   const std::vector<std::string>& kinds_;
+  const FailedAttempt* passed_over_ = nullptr;  // the last one, with a kind before the present
   Placement out_;
 };
 

@@ -30,7 +30,7 @@ struct Placement {
   std::string device_kind;
   std::vector<int> indices;          ///< the device of each local rank
   std::string chain;                 ///< "cuda: no NVIDIA driver (…) → cpu: 2 ranks"
-  bool reached_by_fallback = false;  ///< not the kind that was asked for first
+  bool reached_by_fallback = false;  ///< not the kind that was asked for first, or fewer devices
   std::string precision;             ///< as it will run
   std::string precision_note;        ///< why it is not the recipe's; or ""
   std::vector<std::string> warnings;
@@ -43,6 +43,14 @@ struct Placement {
 /// tests of what several ranks do where there is one GPU; correct, and slow. Throws Error (kUser).
 int ranks_sharing_a_device();
 
+/// A placement whose devices did not open.
+struct FailedAttempt {
+  std::string kind;
+  std::vector<int> indices;  ///< of its devices, each once
+  int device = -1;           ///< the one that did not open; -1: they could not be connected
+  std::string reason;        ///< one line
+};
+
 struct PlacementRequest {
   recipe::DevicesRequest devices;
   std::string precision = "fp32";
@@ -50,6 +58,10 @@ struct PlacementRequest {
   /// Another launcher has placed one rank: the device of this local rank alone is wanted.
   int foreign_local_rank = -1;
   int ranks_per_device = ranks_sharing_a_device();
+  /// What was tried before, in this order. Where several devices failed and the recipe leaves the
+  /// number to the machine or names a fallback, one of their kind is tried next; then the kind is
+  /// passed over.
+  std::vector<FailedAttempt> failed{};
 };
 
 /// Throws Error (kDevice) where nothing serves, fewer devices are there than asked for, or a device

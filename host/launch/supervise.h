@@ -58,6 +58,7 @@ struct FailureReport {
   Failure failure = Failure::kRun;
   std::string place;   ///< what the rank was doing
   std::string reason;  ///< "was killed by SIGKILL", or its Error's text
+  std::string brief;   ///< the same in one line: what failed, and what was found
   std::string text;    ///< the whole report, several lines
 };
 

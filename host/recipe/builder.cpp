@@ -231,6 +231,13 @@ void Builder::check_kind(const std::string& kind, const SourcePosition& at) {
     find(kind, Kind::kDevice, at);
     return;
   }
+  try {
+    // By the last part of its id, as any plugin.
+    if (plugins_.find(Kind::kDevice, kind) != nullptr) return;
+  } catch (const Error& error) {
+    problems_.add(at, error.what(), error.failure());
+    return;
+  }
   std::sort(known.begin(), known.end());
   problems_.add(at, "unknown device " + quote(kind) + known_words(kind, known, "devices"),
                 Failure::kPlugin);

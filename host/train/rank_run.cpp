@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "host/launch/cache_directory.h"
+#include "host/launch/opening.h"
 #include "host/plugins/load.h"
 #include "host/recipe/plan.h"
 #include "host/train/clock.h"
@@ -163,6 +164,17 @@ void make_hosts(Process& process, telemetry::EventWriter& events) {
   }
 }
 
+/// The parent may go on with other devices where one does not open.
+void open_devices(Process& process, const plugins::LoadedPlugin& plugin) {
+  RankHost& host = *process.hosts.front();
+  host.doing(launch::opening_device(process.environment.device_indices.front()));
+  process.device = plugin.make<Device>(host);
+  for (const int index : process.environment.device_indices) {
+    host.doing(launch::opening_device(index));
+    process.sessions.push_back(process.device->open(index, process.open_options()));
+  }
+}
+
 /// Devices first: they load what has to be there before LibTorch's first call.
 void load_plugins(Process& process) {
   const recipe::RunPlan& plan = process.plan;
@@ -171,10 +183,8 @@ void load_plugins(Process& process) {
   const auto device_plugin = plugins::load(plan.device_file, plugins::Kind::kDevice);
   const auto model_plugin = plugins::load(plan.model.file, plugins::Kind::kModel);
   const auto strategy_plugin = plugins::load(plan.strategy.file, plugins::Kind::kStrategy);
-  process.device = device_plugin.make<Device>(host);
-  for (const int index : process.environment.device_indices) {
-    process.sessions.push_back(process.device->open(index, process.open_options()));
-  }
+  open_devices(process, device_plugin);
+  host.doing("making model and strategy");
   at::set_num_threads(host.threads());
   settle_vector_math();
   const Options model_options(plan.model.options, "model"), data_options(plan.data, "data"),
@@ -302,6 +312,7 @@ void declare(Process& process) {
 }
 
 void run_as_process(Process& process, Verdict& verdict) {
+  process.hosts.front()->doing(launch::kConnectingDevices);
   const auto communicator = process.sessions.front()->communicator(
       *process.store, "world", process.environment.rank, process.environment.world);
   // Guarded while the communicator is open: the other ranks must not complain that it was closed
@@ -313,6 +324,7 @@ void run_as_process(Process& process, Verdict& verdict) {
 void run_as_threads(Process& process, Verdict& verdict) {
   std::vector<DeviceSession*> sessions;
   for (const auto& session : process.sessions) sessions.push_back(session.get());
+  process.hosts.front()->doing(launch::kConnectingDevices);
   const auto communicators = process.device->local_communicators(sessions, process.open_options());
   std::vector<std::jthread> threads;
   for (int local = 0; local < process.local_ranks(); ++local) {

@@ -1,7 +1,9 @@
 // A rank that trains nothing: it speaks the protocol of a real one, or breaks it as it is told.
 //
 // FAKE_RANK: "RANK:BEHAVIOUR" pairs separated by commas; a rank that is not named is "done".
-// FAKE_STEPS (default 4) and FAKE_STEP_MS (default 1) say how long "done" takes.
+// FAKE_BUSY: "KIND:INDEX" of devices that do not open, separated by commas; FAKE_APART: a kind
+// whose devices cannot be connected. FAKE_STEPS (default 4) and FAKE_STEP_MS (default 1) say how
+// long "done" takes.
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,11 +13,13 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <thread>
 
 #include "host/checkpoint/manifest.h"
 #include "host/launch/control.h"
+#include "host/launch/opening.h"
 #include "host/launch/rank_environment.h"
 #include "host/telemetry/event_writer.h"
 
@@ -37,6 +41,17 @@ std::string behaviour_of(int rank) {
     rest.erase(0, std::min(rest.size(), entry.size() + 1));
   }
   return "done";
+}
+
+/// The kind of device that the plan was placed on.
+std::string device_kind(const std::string& plan_file) {
+  std::ostringstream plan;
+  plan << std::ifstream(plan_file).rdbuf();
+  const std::string mark = "\"device_kind\": \"", text = plan.str();
+  const std::size_t at = text.find(mark);
+  if (at == std::string::npos) return "";
+  const std::size_t begin = at + mark.size();
+  return text.substr(begin, text.find('"', begin) - begin);
 }
 
 struct Fake {
@@ -142,11 +157,29 @@ struct Fake {
     while (true) pause();
   }
 
+  /// 0 where the devices open.
+  int open() {
+    const std::string kind = device_kind(environment.plan_file);
+    const std::string busy = "," + variable("FAKE_BUSY", "") + ",";
+    for (const int index : environment.device_indices) {
+      control.doing(environment.control_slot, launch::opening_device(index));
+      if (busy.find("," + kind + ":" + std::to_string(index) + ",") == std::string::npos) continue;
+      return fail(Failure::kDevice, "it is busy");
+    }
+    const std::size_t devices =
+        static_cast<std::size_t>(environment.world) * environment.device_indices.size();
+    if (devices == 1 || variable("FAKE_APART", "none") != kind) return 0;
+    control.doing(environment.control_slot, launch::kConnectingDevices);
+    return fail(Failure::kDevice, "no way between them");
+  }
+
   int run(const std::string& behaviour) {
+    if (const int code = open(); code != 0) return code;
     control.doing(environment.control_slot, "behaving: " + behaviour);
     if (behaviour == "exit3") return 3;
     if (behaviour == "silent") return 0;
     if (behaviour == "error") return fail(Failure::kUser, "the data is wrong");
+    if (behaviour == "full") return fail(Failure::kDevice, "the device has no memory left");
     if (behaviour == "blame") return fail(Failure::kRankLost, "rank 1 did not come");
     if (behaviour == "blame-later") {
       std::this_thread::sleep_for(std::chrono::milliseconds(200));

@@ -142,3 +142,92 @@ TEST_CASE("a rank that another launcher placed takes one device") {
   CHECK(place({{"cpu"}, 4}, 0, 2, "fp32", 3).indices == std::vector<int>{0});
   CHECK_THROWS_WITH(place({{"cuda"}}, 2, 2, "fp32", 2), Catch::Contains("3 cuda devices"));
 }
+
+namespace {
+
+using Attempts = std::vector<launch::FailedAttempt>;
+
+Placement place_after(const Asked& asked, const Attempts& failed, int gpus = 3, int sharing = 1) {
+  return launch::place({.devices = {.kinds = asked.kinds,
+                                    .count = asked.count,
+                                    .indices = asked.indices,
+                                    .position = {"r.lua", 4}},
+                        .cores = 2,
+                        .ranks_per_device = sharing,
+                        .failed = failed},
+                       machine(gpus));
+}
+
+const Attempts kSecondIsBusy = {{"cuda", {0, 1, 2}, 1, "it is busy"}};
+
+}  // namespace
+
+TEST_CASE("where one of several devices does not open, another of its kind is taken alone") {
+  const std::vector<Asked> allowing = {{{}}, {{"cuda"}}, {{"cuda", "cpu"}, 3}};
+  for (const Asked& asked : allowing) {
+    const Placement found = place_after(asked, kSecondIsBusy);
+    CHECK(found.device_kind == "cuda");
+    CHECK(found.indices == std::vector<int>{0});
+    CHECK(found.reached_by_fallback);
+    CHECK(found.chain == "cuda: device 1: it is busy → cuda: 1 rank");
+    REQUIRE(found.warnings.size() == 1);
+    CHECK(found.warnings[0] == "the run goes on with cuda device 0 alone: device 1: it is busy");
+  }
+  CHECK(place_after({{}}, {{"cuda", {0, 1, 2}, 0, "it is busy"}}).indices == std::vector<int>{1});
+  CHECK(place_after({{}, 0, {2, 1}}, {{"cuda", {2, 1}, 2, "it is busy"}}).indices ==
+        std::vector<int>{1});
+  CHECK(place_after({{}}, kSecondIsBusy, 3, 2).indices == std::vector<int>{0, 0});
+}
+
+TEST_CASE("devices that cannot be connected leave one of them") {
+  const Placement found = place_after({{}}, {{"cuda", {0, 1}, -1, "no way between them"}});
+  CHECK(found.indices == std::vector<int>{0});
+  CHECK(found.chain ==
+        "cuda: devices 0, 1 cannot be connected: no way between them → cuda: 1 rank");
+}
+
+TEST_CASE("after one device alone comes the next kind") {
+  const Placement found =
+      place_after({{"cuda", "xpu", "cpu"}, 4}, {{"cuda", {0}, 0, "its memory is full already"}});
+  CHECK(found.device_kind == "cpu");
+  CHECK(found.indices == std::vector<int>{0, 0});
+  CHECK(found.reached_by_fallback);
+  CHECK(found.chain ==
+        "cuda: device 0: its memory is full already → xpu: this LibTorch has no XPU → cpu: 2 "
+        "ranks");
+  REQUIRE(found.warnings.size() == 1);
+  CHECK(found.warnings[0] ==
+        "the run goes on with cpu: cuda: device 0: its memory is full already");
+
+  const Placement third =
+      place_after({{}}, {{"cuda", {0, 1, 2}, 1, "it is busy"}, {"cuda", {0}, 0, "it is busy too"}});
+  CHECK(third.device_kind == "cpu");
+  CHECK(third.chain ==
+        "cuda: device 1: it is busy → cuda: device 0: it is busy too → xpu: this LibTorch has no "
+        "XPU → cpu: 2 ranks");
+}
+
+TEST_CASE("what a recipe fixes is not replaced when it does not open") {
+  CHECK_THROWS_WITH(place_after({{"cuda"}, 3}, kSecondIsBusy),
+                    Catch::Contains("cuda: device 1: it is busy") && Catch::Contains("fallback"));
+  CHECK_THROWS_WITH(place_after({{"cuda"}, 0, {0, 1}}, {{"cuda", {0, 1}, 1, "it is busy"}}),
+                    Catch::Contains("it is busy"));
+  CHECK_THROWS_WITH(place_after({{"cuda"}}, {{"cuda", {0}, 0, "it is busy"}}, 1),
+                    Catch::Contains("it is busy"));
+  try {
+    place_after({{"cuda"}, 3}, kSecondIsBusy);
+  } catch (const Error& error) {
+    CHECK(error.failure() == Failure::kDevice);
+  }
+}
+
+TEST_CASE("fp16 becomes fp32 where the CPU is reached because devices did not open") {
+  const Placement found = launch::place(
+      {.devices = {.kinds = {"cuda", "cpu"}, .count = 0, .indices = {}, .position = {"r.lua", 4}},
+       .precision = "fp16",
+       .cores = 2,
+       .failed = {{"cuda", {0}, 0, "it is busy"}}},
+      machine(1));
+  CHECK(found.precision == "fp32");
+  CHECK_THAT(found.precision_note, Catch::Contains("fp16 → fp32"));
+}

@@ -11,9 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "cpu/communicator.h"
-#include "cpu/memory.h"
-#include "cpu/rendezvous.h"
+#include "shared_memory/communicators.h"
+#include "shared_memory/memory.h"
 #include "trainhost/error.h"
 
 namespace cpu {
@@ -21,10 +20,6 @@ namespace {
 
 using trainhost::Error;
 using trainhost::Failure;
-
-Patience patience_of(const trainhost::OpenOptions& options) {
-  return {options.timeout_seconds, options.abort};
-}
 
 /// The share of the threads' time that this process has computed, over all its sessions: in `dp`
 /// they are ranks of one process, which has one clock.
@@ -60,27 +55,18 @@ class CpuSession final : public trainhost::DeviceSession {
   at::Device device() const override { return at::Device(at::kCPU); }
 
   trainhost::MemoryStatistics memory() const override {
-    const ProcessMemory process = process_memory();
-    const MachineMemory machine = machine_memory();
+    const auto process = shared_memory::process_memory();
+    const auto machine = shared_memory::machine_memory();
     return {process.resident, process.peak_resident, machine.total, machine.free};
   }
-  void reset_peak_memory() override { reset_process_peak(); }
+  void reset_peak_memory() override { shared_memory::reset_process_peak(); }
   double utilisation() override { return utilisation_.since_last(); }
   void synchronize() override {}
 
   std::unique_ptr<trainhost::Communicator> communicator(trainhost::Store& store,
                                                         const std::string& name, int rank,
                                                         int world) override {
-    if (world < 1 || rank < 0 || rank >= world) {
-      throw Error(Failure::kRun,
-                  {.where = "cpu group '" + name + "'",
-                   .what = "there is no such rank",
-                   .expected = "a rank below the world size",
-                   .got = "rank " + std::to_string(rank) + " of " + std::to_string(world)});
-    }
-    std::unique_ptr<Engine> engine;
-    if (world > 1) engine = meet_processes(store, name, rank, world, patience_of(options_));
-    return std::make_unique<SharedCommunicator>(std::move(engine), name, rank, world);
+    return shared_memory::process_communicator(store, name, rank, world, options_);
   }
 
  private:
@@ -107,18 +93,7 @@ class CpuDevice final : public trainhost::Device {
   std::vector<std::unique_ptr<trainhost::Communicator>> local_communicators(
       std::span<trainhost::DeviceSession* const> sessions,
       const trainhost::OpenOptions& options) override {
-    const int world = static_cast<int>(sessions.size());
-    std::vector<std::unique_ptr<trainhost::Communicator>> communicators;
-    if (world == 0) return communicators;
-    LocalGroup group;
-    if (world > 1) group = make_local_group("threads", world);
-    for (int rank = 0; rank < world; ++rank) {
-      std::unique_ptr<Engine> engine;
-      if (world > 1) engine = join_local_group(group, rank, patience_of(options));
-      communicators.push_back(
-          std::make_unique<SharedCommunicator>(std::move(engine), "threads", rank, world));
-    }
-    return communicators;
+    return shared_memory::thread_communicators(static_cast<int>(sessions.size()), options);
   }
 
  private:

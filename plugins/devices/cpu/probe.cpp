@@ -3,8 +3,8 @@
 #include <cstring>
 #include <string>
 
-#include "cpu/machine.h"
-#include "cpu/memory.h"
+#include "shared_memory/machine.h"
+#include "shared_memory/memory.h"
 #include "trainhost/device_probe.h"
 #include "trainhost/export.h"
 #include "trainhost/plugin.h"
@@ -22,11 +22,11 @@ std::string plain(std::string text) {
 }
 
 std::string answer() {
-  const cpu_set_t allowed = cpu::allowed_cores();
-  const int cores = cpu::core_quota(CPU_COUNT(&allowed));
-  return R"({"devices": [{"index": 0, "name": ")" + plain(cpu::processor_name()) +
+  const cpu_set_t allowed = shared_memory::allowed_cores();
+  const int cores = shared_memory::core_quota(CPU_COUNT(&allowed));
+  return R"({"devices": [{"index": 0, "name": ")" + plain(shared_memory::processor_name()) +
          R"(", "cores": )" + std::to_string(cores) + R"(, "memory_bytes": )" +
-         std::to_string(cpu::machine_memory().total) + R"(}], "why_not": ""})";
+         std::to_string(shared_memory::machine_memory().total) + R"(}], "why_not": ""})";
 }
 
 }  // namespace

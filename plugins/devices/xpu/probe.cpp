@@ -44,16 +44,19 @@ int count_devices(void* library) {
   return total;
 }
 
-/// The loader stays loaded: drivers do not survive being unloaded once they were started.
+/// The hardware comes before the software that would use it. The loader stays loaded: drivers do
+/// not survive being unloaded once they were started.
 std::string answer(const std::string& libtorch) {
-  if (!std::filesystem::exists(std::filesystem::path(libtorch) / "lib/libtorch_xpu.so")) {
-    return none("this LibTorch has no XPU");
-  }
   void* const library = ::dlopen("libze_loader.so.1", RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) return none("no Level Zero loader (libze_loader.so.1 not found)");
+  if (library == nullptr) {
+    return none("no Intel GPU driver (its Level Zero loader, libze_loader.so.1, not found)");
+  }
   const int count = count_devices(library);
-  if (count < 0) return none("the Level Zero loader is too old");
+  if (count < 0) return none("the Intel GPU driver is too old: libze_loader.so.1 lacks functions");
   if (count == 0) return none("the Level Zero drivers find no GPU");
+  if (!std::filesystem::exists(std::filesystem::path(libtorch) / "lib/libtorch_xpu.so")) {
+    return none("this LibTorch has no XPU (no libtorch_xpu.so)");
+  }
   std::string list;
   for (int index = 0; index < count; ++index) {
     const std::string number = std::to_string(index);

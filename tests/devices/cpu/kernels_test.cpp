@@ -1,4 +1,4 @@
-#include "cpu/kernels.h"
+#include "shared_memory/kernels.h"
 
 #include <c10/util/BFloat16.h>
 #include <c10/util/Half.h>
@@ -11,9 +11,9 @@
 
 #include "reference.h"
 
-using cpu::Element;
-using cpu::Kernels;
-using cpu::Reduction;
+using shared_memory::Element;
+using shared_memory::Kernels;
+using shared_memory::Reduction;
 using trainhost::ReduceOp;
 
 namespace {
@@ -21,7 +21,7 @@ namespace {
 std::vector<const Kernels*> all_kernels() {
   std::vector<const Kernels*> found;
   for (const char* name : {"baseline", "avx2", "avx512"}) {
-    if (const Kernels* set = cpu::kernels_named(name)) found.push_back(set);
+    if (const Kernels* set = shared_memory::kernels_named(name)) found.push_back(set);
   }
   return found;
 }
@@ -138,6 +138,6 @@ TEST_CASE("min and max hand a NaN on from either side, and sums overflow to infi
 }
 
 TEST_CASE("an unknown instruction set has no kernels") {
-  CHECK(cpu::kernels_named("avx1024") == nullptr);
-  CHECK(cpu::kernels_named("baseline") != nullptr);
+  CHECK(shared_memory::kernels_named("avx1024") == nullptr);
+  CHECK(shared_memory::kernels_named("baseline") != nullptr);
 }

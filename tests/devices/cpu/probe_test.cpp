@@ -46,10 +46,6 @@ TEST_CASE("the cpu probe finds one device with cores and memory") {
   CHECK_THAT(answer, Contains(R"("why_not": ""})"));
 }
 
-TEST_CASE("the xpu probe says first what LibTorch lacks") {
-  CHECK(ask("xpu", "/nowhere") == R"({"devices": [], "why_not": "this LibTorch has no XPU"})");
-}
-
 TEST_CASE("the cuda probe lists GPUs by name and memory, with a text that is valid JSON") {
   CHECK(ask_cuda("0,2,13000") ==
         R"({"devices": [{"index": 0, "name": "Fake  T40 ", "memory_bytes": 42949672960}, )"

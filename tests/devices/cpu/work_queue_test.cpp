@@ -1,11 +1,11 @@
-#include "cpu/work_queue.h"
+#include "shared_memory/work_queue.h"
 
 #include <catch2/catch.hpp>
 #include <stdexcept>
 #include <vector>
 
 TEST_CASE("jobs run in the order of issue, whoever runs them") {
-  const auto queue = std::make_shared<cpu::WorkQueue>();
+  const auto queue = std::make_shared<shared_memory::WorkQueue>();
   std::vector<int> order;
   std::vector<trainhost::WorkHandle> works;
   for (int i = 0; i < 100; ++i) {
@@ -19,7 +19,7 @@ TEST_CASE("jobs run in the order of issue, whoever runs them") {
 }
 
 TEST_CASE("an error belongs to its job alone") {
-  const auto queue = std::make_shared<cpu::WorkQueue>();
+  const auto queue = std::make_shared<shared_memory::WorkQueue>();
   const auto bad = queue->issue([](bool) { throw std::runtime_error("bad"); });
   const auto good = queue->issue([](bool) {});
   CHECK_NOTHROW(good->wait());
@@ -28,7 +28,7 @@ TEST_CASE("an error belongs to its job alone") {
 }
 
 TEST_CASE("a closed queue fails what was left and what comes later, also through its handles") {
-  auto queue = std::make_shared<cpu::WorkQueue>();
+  auto queue = std::make_shared<shared_memory::WorkQueue>();
   std::atomic<bool> go{false};
   const auto running = queue->issue([&](bool) { go.wait(false); });
   const auto left = queue->issue([](bool) {});

@@ -1,2 +1,0 @@
-#define TRAINHOST_KERNELS avx2
-#include "cpu/kernels_body.h"

@@ -1,2 +1,0 @@
-#define TRAINHOST_KERNELS baseline
-#include "cpu/kernels_body.h"

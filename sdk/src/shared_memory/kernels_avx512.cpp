@@ -1,0 +1,2 @@
+#define TRAINHOST_KERNELS avx512
+#include "shared_memory/kernels_body.h"
