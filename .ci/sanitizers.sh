@@ -79,8 +79,8 @@ check_tsan() {
   local strategy program
   export_sanitizer_options
   build_preset tsan trainhost trainhost_rank cpu cpu_probe cuda_probe xpu_probe ddp dp single zero1 zero2 \
-    zero3 tiny bert_text_test cpu_threads cpu_units sbert_data_test telemetry_test train_unit
-  for program in cpu_threads telemetry_test train_unit; do
+    zero3 tiny bert_text_test cpu_threads cuda_threads cpu_units sbert_data_test telemetry_test train_unit
+  for program in cpu_threads cuda_threads telemetry_test train_unit; do
     timeout 300 "build/tsan/bin/$program" || fail "$EXIT_FAILED" "$program failed under tsan" \
       "fix:      again: .ci/run tsan"
   done

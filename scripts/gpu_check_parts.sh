@@ -316,7 +316,7 @@ part_memory() {
     }
     off=$(awk -v p="$peak" -v c="$claim" 'BEGIN { printf "%.1f", 100 * (p / c - 1) }')
     printf '> %-9s %5s  %21.1f  %10s  %s %%\n' "$strategy" "$ranks" "$peak" "$claim" "$off"
-    worst=$(awk -v a="$worst" -v b="${off#-}" 'BEGIN { print b > a ? b : a }')
+    worst=$(awk -v a="$worst" -v b="${off#-}" 'BEGIN { print (b > a ? b : a) }')
   done
   if [[ $device == cpu ]]; then
     echo "= of whole processes, which are not held against the claims"

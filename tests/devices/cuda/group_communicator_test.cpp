@@ -100,7 +100,7 @@ TEST_CASE("many operations are under way at once, and may be waited for in any o
 
 TEST_CASE("a time-out names the operation, the rank that did not come, and where that one is") {
   GroupRanks ranks(3, {.timeout = 0.3});
-  std::atomic<int> given_up{0};
+  std::atomic<int> given_up{0}, of_the_right_kind{0};
   const auto errors = ranks.run([&](Communicator& end) {
     end.barrier(kTag);
     if (end.rank() == 1) {
@@ -112,7 +112,7 @@ TEST_CASE("a time-out names the operation, the rank that did not come, and where
       wait(end.all_reduce(data, ReduceOp::kSum, kTag));
     } catch (const trainhost::Error& error) {
       ++given_up;
-      CHECK(error.failure() == trainhost::Failure::kRankLost);
+      of_the_right_kind += error.failure() == trainhost::Failure::kRankLost;
       throw;
     }
   });
@@ -125,6 +125,7 @@ TEST_CASE("a time-out names the operation, the rank that did not come, and where
                    Contains("NCCL_TIMEOUT"));
   }
   CHECK(errors[1].empty());
+  CHECK(of_the_right_kind == 2);
 }
 
 TEST_CASE("the flight recorder's trace is named where one was written") {
