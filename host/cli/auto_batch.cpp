@@ -68,8 +68,14 @@ class Finder {
     memory_ = limited_ ? limit * ranks_of_process : memory_of_the_machine() / processes;
   }
 
+  /// What the recipe has to say for this batch of a rank.
+  std::int64_t written(std::int64_t batch) const {
+    return run_.plan.scaling.batch_rule == "global" ? batch * run_.plan.ranks : batch;
+  }
+
   struct Answer {
     FoundBatch found;
+    std::int64_t written = 0;
     bool known = false;  ///< from an earlier search
     std::string cache_file;
   };
@@ -125,13 +131,20 @@ class Finder {
  private:
   static std::string folder() { return launch::cache_directory() + "/auto-batch"; }
 
+  /// `batch`: of a rank.
   PreparedRun prepared(std::int64_t batch) const {
+    recipe::Recipe recipe = with_batch(batch);
+    PreparedRun run = place_run(recipe.base(), catalog_, failed_);
+    const recipe::World world = world_of(run);
+    if (recipe.base().scaling.batch_rule == "global") recipe = with_batch(batch * world.ranks);
+    finish_plan(run, recipe.resolve(world), catalog_);
+    return run;
+  }
+
+  recipe::Recipe with_batch(std::int64_t batch) const {
     std::vector<std::string> overrides = overrides_;
     overrides.push_back("train.batch=" + std::to_string(batch));
-    const auto recipe = recipe::Recipe::load(file_, overrides, plugin_lookup(catalog_));
-    PreparedRun run = place_run(recipe.base(), catalog_, failed_);
-    finish_plan(run, recipe.resolve(world_of(run)), catalog_);
-    return run;
+    return recipe::Recipe::load(file_, overrides, plugin_lookup(catalog_));
   }
 
   std::int64_t memory_of_the_machine() const {
@@ -240,7 +253,7 @@ Finder::Answer find_batch(const std::string& file, const std::vector<std::string
   while (true) {
     Finder finder(file, overrides, catalog, failed == nullptr ? FailedAttempts() : *failed);
     const auto known = finder.known();
-    if (known) return {*known, true, finder.cache_file()};
+    if (known) return {*known, finder.written(known->batch), true, finder.cache_file()};
     if (search == Search::kNever) {
       throw Error(Failure::kUser, {.where = file,
                                    .what = "train.batch is \"auto\", and has not been found yet",
@@ -248,7 +261,8 @@ Finder::Answer find_batch(const std::string& file, const std::vector<std::string
                                           "train.batch=N"});
     }
     try {
-      return {finder.search(), false, finder.cache_file()};
+      const FoundBatch found = finder.search();
+      return {found, finder.written(found.batch), false, finder.cache_file()};
     } catch (const DevicesNotOpened& error) {
       if (failed == nullptr) throw;
       fmt::print(stderr, "  {}: {}\n", error.attempt().kind, error.attempt().reason);
@@ -265,8 +279,8 @@ AutoBatch load_recipe(const std::string& file, std::vector<std::string> override
   if (!recipe.base().train.batch_is_auto) return {std::move(recipe), ""};
   const Finder::Answer answer = find_batch(file, overrides, catalog, search, failed);
   const FoundBatch& found = answer.found;
-  overrides.push_back("train.batch=" + std::to_string(found.batch));
-  std::string note = fmt::format("train.batch = {} (auto: {} of {} MiB, ", found.batch,
+  overrides.push_back("train.batch=" + std::to_string(answer.written));
+  std::string note = fmt::format("train.batch = {} (auto: {} of {} MiB, ", answer.written,
                                  found.bytes >> 20, found.bound >> 20);
   note += answer.known ? "found earlier; remove " + answer.cache_file + " to search again)"
                        : fmt::format("{} trials)", found.trials);

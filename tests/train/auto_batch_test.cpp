@@ -87,6 +87,17 @@ TEST_CASE("the largest batch is found once, fits, and scales the rate") {
   CHECK(bench.batch_of("wider") < batch);
 }
 
+TEST_CASE("a global batch is sought as the ranks' parts of it") {
+  const Bench bench;
+  const Ended run = bench.train("run", {"scaling.batch=global"});
+  INFO(run.output);
+  REQUIRE(run.code == 0);
+  const std::int64_t batch = bench.batch_of("run");
+  CHECK(batch % 2 == 0);
+  CHECK_THAT(run.output, Contains("batch " + std::to_string(batch) + " = " +
+                                  std::to_string(batch / 2) + " a rank × 2 ranks"));
+}
+
 TEST_CASE("where not one row fits there is no batch") {
   const Bench bench;
   const Ended run = bench.train("run", {"train.memory_limit=1"});
