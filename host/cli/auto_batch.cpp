@@ -191,10 +191,10 @@ class Finder {
     try {
       const auto texts = run_rank_job(
           run, {"probe", Json{{"warmup", 1}, {"steps", 1}, {"alone", false}}.dump(), label});
-      const BatchTrial out = measured(texts, batch);
+      const BatchTrial out = measured(texts);
       fmt::print(stderr, "  {}: {} of {}{}\n", label, megabytes(out.bytes), megabytes(out.bound),
                  out.bytes > out.bound ? ", too much"
-                 : out.all_rows        ? ", all rows"
+                 : out.most == batch   ? ", all rows"
                                        : "");
       return out;
     } catch (const DevicesNotOpened&) {
@@ -207,8 +207,9 @@ class Finder {
   }
 
   /// Of the rank that needs most.
-  BatchTrial measured(const std::vector<std::string>& texts, std::int64_t batch) const {
-    BatchTrial out{0, std::numeric_limits<std::int64_t>::max(), true};
+  BatchTrial measured(const std::vector<std::string>& texts) const {
+    BatchTrial out{0, std::numeric_limits<std::int64_t>::max(), 0};
+    const std::int64_t ranks = run_.placement.ranks();
     for (const std::string& text : texts) {
       const Json json = Json::parse(text, nullptr, false);
       if (!json.is_object() || !json.contains("runs")) continue;
@@ -216,11 +217,14 @@ class Finder {
       for (const Json& run : json.at("runs")) {
         tensors = std::max(tensors, run.at("peak_bytes").get<std::int64_t>());
         base = run.at("counted_bytes").get<std::int64_t>();
-        out.all_rows = out.all_rows && run.at("rows").get<double>() < static_cast<double>(batch);
       }
+      const auto rows = json.at("training_rows").get<std::int64_t>();
+      out.most = (rows + ranks - 1) / ranks;
       std::int64_t bytes = 0, memory = memory_;
       if (on_cpu_) {
-        bytes = tensors + (limited_ ? base : json.at("pss_before").get<std::int64_t>());
+        const auto before = json.at("pss_before").get<std::int64_t>();
+        bytes = limited_ ? tensors + base
+                         : std::max(before + tensors, json.at("most_resident").get<std::int64_t>());
       } else {
         bytes = json.at("device_peak").get<std::int64_t>();
         memory = json.at("device_free").get<std::int64_t>() / launch::ranks_sharing_a_device();

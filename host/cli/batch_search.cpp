@@ -24,7 +24,7 @@ class Search {
   bool done() const {
     const bool nearly =
         static_cast<double>(found_.bytes) >= kNear * static_cast<double>(found_.bound);
-    return all_rows_ || (found_.batch > 0 && nearly) ||
+    return (found_.batch > 0 && nearly) ||
            too_many_ - found_.batch <= std::max<std::int64_t>(1, found_.batch / 32);
   }
   std::int64_t next() const {
@@ -42,6 +42,7 @@ class Search {
   }
   void take(std::int64_t batch, const std::optional<BatchTrial>& trial) {
     ++found_.trials;
+    if (trial && trial->most > 0) too_many_ = std::min(too_many_, std::max(batch, trial->most) + 1);
     if (trial) {
       before_ = last_;
       last_ = {batch, trial->bytes};
@@ -54,7 +55,6 @@ class Search {
     }
     found_.batch = batch;
     found_.bytes = trial->bytes;
-    all_rows_ = trial->all_rows;
   }
   const FoundBatch& found() const { return found_; }
 
@@ -72,7 +72,6 @@ class Search {
 
   std::int64_t too_many_;  // known, or as the caller says
   bool failed_ = false;    // a batch was too large
-  bool all_rows_ = false;
   Point before_, last_;
   FoundBatch found_;
 };

@@ -14,7 +14,7 @@ namespace trainhost::cli {
 struct BatchTrial {
   std::int64_t bytes = 0;  ///< what it took at most
   std::int64_t bound = 0;  ///< what it may take
-  bool all_rows = false;   ///< the data has no more rows than these
+  std::int64_t most = 0;   ///< a batch above which nothing is gained: all rows; 0: not known
 };
 
 struct FoundBatch {

@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace trainhost::train {
@@ -62,6 +63,18 @@ class CountingAllocator : public c10::Allocator {
   MemoryCounter counter_;
 };
 
+/// What follows `key` in a file of the system, as bytes.
+std::int64_t kibibytes(const char* path, std::string_view key) {
+  std::ifstream file(path);
+  std::string word;
+  while (file >> word) {
+    std::int64_t number = 0;
+    if (word == key && file >> number) return number * 1024;
+    file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+  }
+  return -1;
+}
+
 }  // namespace
 
 MemoryCounter& MemoryCounter::install(std::int64_t limit) {
@@ -78,15 +91,8 @@ void MemoryCounter::add(std::int64_t bytes) noexcept {
   }
 }
 
-std::int64_t proportional_resident_bytes() {
-  std::ifstream file("/proc/self/smaps_rollup");
-  std::string word;
-  while (file >> word) {
-    std::int64_t kibibytes = 0;
-    if (word == "Pss:" && file >> kibibytes) return kibibytes * 1024;
-    file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
-  }
-  return -1;
-}
+std::int64_t proportional_resident_bytes() { return kibibytes("/proc/self/smaps_rollup", "Pss:"); }
+
+std::int64_t most_resident_bytes() { return kibibytes("/proc/self/status", "VmHWM:"); }
 
 }  // namespace trainhost::train

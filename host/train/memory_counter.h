@@ -34,4 +34,7 @@ class MemoryCounter {
 /// system does not tell.
 std::int64_t proportional_resident_bytes();
 
+/// The most that was resident since the process began, shared pages included (VmHWM); -1 as above.
+std::int64_t most_resident_bytes();
+
 }  // namespace trainhost::train

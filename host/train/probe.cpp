@@ -172,6 +172,8 @@ void probe(const ProbeParts& parts) {
   parts.device.reset_peak_memory();
   json["runs"] = parts.job.alone ? runs_alone(parts) : runs_together(parts);
   json["device_peak"] = parts.device.memory().peak_allocated;
+  json["training_rows"] = parts.model.training_rows();
+  json["most_resident"] = most_resident_bytes();
   json["pss_after"] = proportional_resident_bytes();
   if (parts.job.alone && parts.communicator.world() > 1) json["collectives"] = collectives(parts);
   telemetry::Summary summary;

@@ -40,7 +40,7 @@ struct ProbeParts {
 };
 
 /// Tells the parent what was found, as JSON in this rank's summary:
-///   {"pss_before", "pss_after", "device_free", "device_peak",
+///   {"pss_before", "pss_after", "most_resident", "device_free", "device_peak", "training_rows",
 ///    "runs": [{"numerics", "objective", "rows", "micro_batches", "steps", "compute_seconds",
 ///              "update_seconds", "step_seconds", "held_bytes", "peak_bytes", "counted_bytes",
 ///              "sent_bytes"}],

@@ -105,8 +105,8 @@ TEST_CASE("a rank without memory for the next unit says so") {
   const Ended ended = bench.run({"model.starved_rank=1"});
   INFO(ended.output);
   CHECK(ended.code == 4);
-  CHECK_THAT(ended.output, Contains("rank 1") && Contains("gathering a unit of the model") &&
-                               Contains("no memory for 73 MiB"));
+  CHECK_THAT(ended.output, Contains("rank 1") && Contains("the device has no memory left") &&
+                               Contains("75565056") && Contains("prefetch = false"));
   CHECK(count(ended.output, "trainhost: error:") == 1);
   bench.check_nothing_left();
 }
