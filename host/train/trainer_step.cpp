@@ -101,8 +101,9 @@ Trainer::StepTotals Trainer::run_micro_batches(int objective) {
   return totals;
 }
 
+/// A run that proves or measures something is to be as its plan says.
 bool Trainer::may_back_off() const {
-  return parts_.plan.train.on_out_of_memory == "halve" &&
+  return parts_.plan.train.on_out_of_memory == "halve" && parts_.prove_steps == 0 &&
          (parts_.communicator.world() == 1 || parts_.replay != nullptr);
 }
 

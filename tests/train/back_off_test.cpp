@@ -197,3 +197,13 @@ TEST_CASE("wherever in a step memory runs out, the ranks meet at its end") {
     CHECK_THAT(run.output, Contains("halved"));
   }
 }
+
+TEST_CASE("a proof runs as its plan says, or not at all") {
+  const TemporaryFolder folder;
+  std::ofstream(folder / "recipe.lua") << kRecipe;
+  const Ended ended = trainhost::testing::run(
+      {"prove", "recipe.lua", "--quick", "train.memory_limit=10"}, folder.path());
+  INFO(ended.output);
+  CHECK(ended.code == 4);
+  CHECK_THAT(ended.output, Contains("memory") && !Contains("halved"));
+}
