@@ -190,7 +190,7 @@ class Finder {
     const std::string label = fmt::format("batch {}", batch);
     try {
       const auto texts = run_rank_job(
-          run, {"probe", Json{{"warmup", 1}, {"steps", 1}, {"alone", false}}.dump(), label});
+          run, {"probe", Json{{"warmup", 1}, {"steps", 1}, {"alone", false}}.dump(), label, false});
       const BatchTrial out = measured(texts);
       fmt::print(stderr, "  {}: {} of {}{}\n", label, megabytes(out.bytes), megabytes(out.bound),
                  out.bytes > out.bound ? ", too much"

@@ -19,13 +19,14 @@ constexpr double kProgressSeconds = 5;
 
 class Listener : public launch::Audience {
  public:
-  explicit Listener(const std::string& label) : label_(label) {}
+  explicit Listener(const RankJob& job) : label_(job.label), says_stand_ins_(job.says_stand_ins) {}
 
   void event(int rank, const telemetry::Event& event) override {
     if (const auto* summary = std::get_if<telemetry::Summary>(&event)) {
       said_[summary->rank] = summary->json;
     }
-    if (const auto* text = std::get_if<telemetry::StandIn>(&event)) output(rank, text->text);
+    const auto* stand_in = std::get_if<telemetry::StandIn>(&event);
+    if (stand_in != nullptr && says_stand_ins_) output(rank, stand_in->text);
     if (const auto* progress = std::get_if<telemetry::Progress>(&event)) show(*progress);
     const auto* log = std::get_if<telemetry::Log>(&event);
     if (log != nullptr && log->level == Host::Level::kWarning) output(rank, log->text);
@@ -50,6 +51,7 @@ class Listener : public launch::Audience {
   }
 
   const std::string& label_;
+  const bool says_stand_ins_;
   std::map<int, std::string> said_;
   double shown_ = steady_seconds();
 };
@@ -67,7 +69,7 @@ std::vector<std::string> run_rank_job(const PreparedRun& run, const RankJob& job
   options.job_file = file.path();
   options.limits.stopped_seconds = run.plan.train.timeout;
   options.devices = rank_devices(run);
-  Listener listener(job.label);
+  Listener listener(job);
   const Ending ending = launch::launch(options, listener);
   if (const auto opening = launch::failed_opening(ending)) {
     throw DevicesNotOpened({.where = job.label, .what = ending.failure->reason},

@@ -17,6 +17,8 @@ struct RankJob {
   std::string name;   ///< as RankEnvironment::job: "describe", "probe"
   std::string text;   ///< the job file, JSON
   std::string label;  ///< for people, before what the ranks print
+  /// Whether to say that data stand in for others: not where the run that follows says it.
+  bool says_stand_ins = true;
 };
 
 /// Thrown where the devices did not open: nothing was done yet.

@@ -18,12 +18,12 @@ std::string first_line(const c10::Error& error) {
   return text.substr(0, text.find('\n'));
 }
 
-/// How the defaults of c10's DeviceGuardImplInterface and DeviceAllocator say that a backend has no
-/// such thing.
+/// How the defaults of c10's DeviceAllocator (by the type) and DeviceGuardImplInterface (in words)
+/// say that a backend has no such thing.
 bool says_it_lacks_that(const c10::Error& error) {
+  if (dynamic_cast<const c10::NotImplementedError*>(&error) != nullptr) return true;
   const std::string_view text = error.what_without_backtrace();
-  return text.find("Backend doesn't support") != std::string_view::npos ||
-         text.find("is not implemented for this allocator") != std::string_view::npos;
+  return text.find("Backend doesn't support") != std::string_view::npos;
 }
 
 /// False where the backend has no such thing.

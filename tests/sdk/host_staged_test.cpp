@@ -18,7 +18,7 @@
 #include <thread>
 #include <vector>
 
-#include "cpu/device.h"
+#include "threads.h"
 #include "trainhost/error.h"
 
 using Catch::Matchers::Contains;
@@ -28,44 +28,11 @@ namespace {
 
 constexpr Traffic kTag = Traffic::kStrategy;
 
-/// A group of threads.
-class Staged {
+/// A group of threads whose collectives are staged.
+class Staged : public Threads {
  public:
   explicit Staged(int world, double timeout_seconds = 60)
-      : options_{1, timeout_seconds, AbortSignal(word_)} {
-    std::vector<DeviceSession*> borrowed;
-    for (int r = 0; r < world; ++r) {
-      sessions_.push_back(device_->open(r, options_));
-      borrowed.push_back(sessions_.back().get());
-    }
-    groups_ = host_staged_communicators(borrowed, options_);
-  }
-
-  AbortSignal abort() const { return options_.abort; }
-
-  /// What each rank threw, or "".
-  std::vector<std::string> run(const std::function<void(Communicator&)>& body) {
-    std::vector<std::string> errors(groups_.size());
-    std::vector<std::thread> threads;
-    for (std::size_t r = 0; r < groups_.size(); ++r) {
-      threads.emplace_back([&, r] {
-        try {
-          body(*groups_[r]);
-        } catch (const std::exception& error) {
-          errors[r] = error.what();
-        }
-      });
-    }
-    for (std::thread& thread : threads) thread.join();
-    return errors;
-  }
-
- private:
-  std::atomic<std::uint32_t> word_{0};
-  const OpenOptions options_;
-  const std::unique_ptr<Device> device_ = cpu::make_device();
-  std::vector<std::unique_ptr<DeviceSession>> sessions_;
-  std::vector<std::unique_ptr<Communicator>> groups_;
+      : Threads(world, timeout_seconds, host_staged_communicators) {}
 };
 
 void require(bool good, const char* what) {

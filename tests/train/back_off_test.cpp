@@ -78,18 +78,14 @@ class Bench {
   TemporaryFolder folder_;
 };
 
-}  // namespace
-
-TEST_CASE("after a back-off every bit is that of the smaller micro-batch") {
-  const std::string strategy = GENERATE("single", "{\"single\",virtual_ranks=2}", "ddp", "dp",
-                                        "zero1", "zero2", "{\"zero3\",resident_parameters=0}");
+/// Trains three steps, then three more: once with little memory, and once with the micro-batches
+/// that this has led to.
+void check_back_off(const std::string& strategy, const Arguments& more, const std::string& limit) {
   CAPTURE(strategy);
   const Bench bench;
-  Arguments choice{"strategy=" + strategy};
-  const bool alone = strategy.find("single") != std::string::npos;
-  if (alone) choice.push_back("devices=1");
-  Arguments begin = choice;
-  begin.insert(begin.end(), {"train.max_steps=3", "train.workers=1"});
+  Arguments begin{"strategy=" + strategy, "train.max_steps=3", "train.workers=1"};
+  if (strategy.find("single") != std::string::npos) begin.push_back("devices=1");
+  begin.insert(begin.end(), more.begin(), more.end());
   const Ended begun = bench.train("begun", begin);
   INFO(begun.output);
   REQUIRE(begun.code == 0);
@@ -98,8 +94,7 @@ TEST_CASE("after a back-off every bit is that of the smaller micro-batch") {
 
   const std::int64_t whole = strategy == "single" ? 128 : 64;
   const Ended squeezed =
-      bench.resume("short", {"train.max_steps=6", strategy == "single" ? "train.memory_limit=17"
-                                                                       : "train.memory_limit=10"});
+      bench.resume("short", {"train.max_steps=6", "train.memory_limit=" + limit});
   INFO(squeezed.output);
   REQUIRE(squeezed.code == 0);
   CHECK_THAT(squeezed.output, Contains("step 4/8: out of memory; the micro-batch is halved, " +
@@ -124,6 +119,22 @@ TEST_CASE("after a back-off every bit is that of the smaller micro-batch") {
   REQUIRE(count->second.size() == sizeof(rows));
   std::memcpy(&rows, count->second.data(), sizeof(rows));
   CHECK(rows == 6 * 128);
+}
+
+}  // namespace
+
+TEST_CASE("after a back-off every bit is that of the smaller micro-batch") {
+  const std::string strategy = GENERATE("single", "{\"single\",virtual_ranks=2}", "ddp", "dp",
+                                        "zero1", "zero2", "{\"zero3\",resident_parameters=0}");
+  check_back_off(strategy, {}, strategy == "single" ? "17" : "10");
+}
+
+TEST_CASE("one rank that runs out of memory behind a collective meets the others") {
+  const std::string strategy = GENERATE("{\"single\",virtual_ranks=2}", "ddp", "dp", "zero1",
+                                        "zero2", "{\"zero3\",resident_parameters=0}");
+  // Ranks that are threads share the limit.
+  const bool threads = strategy == "dp" || strategy.find("single") != std::string::npos;
+  check_back_off(strategy, {"model.greedy_rank=1"}, threads ? "40" : "70");
 }
 
 TEST_CASE("a run that is to fail when memory is short does") {

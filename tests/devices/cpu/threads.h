@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -12,7 +13,11 @@
 
 class Threads {
  public:
-  explicit Threads(int world, double timeout_seconds = 60)
+  /// Makes the ends of the group: by default the device's own.
+  using Connect = std::function<std::vector<std::unique_ptr<trainhost::Communicator>>(
+      std::span<trainhost::DeviceSession* const>, const trainhost::OpenOptions&)>;
+
+  explicit Threads(int world, double timeout_seconds = 60, const Connect& connect = {})
       : options_{.threads = 1,
                  .timeout_seconds = timeout_seconds,
                  .abort = trainhost::AbortSignal(word_)} {
@@ -21,7 +26,8 @@ class Threads {
       sessions_.push_back(device_->open(r, options_));
       sessions.push_back(sessions_.back().get());
     }
-    groups_ = device_->local_communicators(sessions, options_);
+    groups_ =
+        connect ? connect(sessions, options_) : device_->local_communicators(sessions, options_);
   }
 
   trainhost::AbortSignal abort() const { return options_.abort; }

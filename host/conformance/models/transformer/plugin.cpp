@@ -73,7 +73,9 @@ TRAINHOST_MODEL_PLUGIN(Transformer, "transformer", "1.0.0", R"({
     {"name": "dtype", "type": "string", "default": "fp32", "one_of": ["fp32", "bf16", "fp16"],
      "help": "of the parameters"},
     {"name": "starved_rank", "type": "int", "default": -1, "min": -1,
-     "help": "a rank that gets hardly any memory from its first step on"}
+     "help": "a rank that gets hardly any memory from its first step on"},
+    {"name": "greedy_rank", "type": "int", "default": -1, "min": -1,
+     "help": "classify: a rank that takes a MiB more for each row, after its first collective"}
   ],
   "data": [],
   "objectives": [{"name": "learn"}]})")

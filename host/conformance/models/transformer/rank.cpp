@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/matmul.h>
 #include <sys/resource.h>
@@ -49,6 +50,8 @@ void starve() {
   const rlimit limit{most, most};
   ::setrlimit(RLIMIT_DATA, &limit);
 }
+
+constexpr std::int64_t kGreed = std::int64_t{1} << 20;  // bytes of a row
 
 class TransformerRank : public ModelRank {
  public:
@@ -132,6 +135,8 @@ at::Tensor TransformerRank::classify(const Batch& batch, Execution& execution) {
   const at::Tensor x = encoder.encode(sequences(batch));
   const Pooled pooled = encoder.pool(x, true);
   remember(pooled.values, execution);
+  const at::Tensor greed = at::empty({rank_ == settings_.greedy_rank ? batch.rows() * kGreed : 0},
+                                     at::TensorOptions(at::kByte));
   return cross_entropy(pooled.logits, batch.tensors[kLabels]) +
          encoder.masked_loss(x, batch.tensors[kPlaces], batch.tensors[kWanted]);
 }

@@ -54,6 +54,7 @@ Settings Settings::read(const Options& options) {
   s.batch_norm = options.boolean("batch_norm");
   s.dtype = dtype_of(options.text("dtype"));
   s.starved_rank = options.integer("starved_rank");
+  s.greedy_rank = options.integer("greedy_rank");
   if (s.width % s.heads != 0) refuse(options, "width", "a multiple of model.heads");
   if (s.classes >= s.vocabulary) refuse(options, "classes", "fewer classes than tokens");
   if (s.masked > s.tokens) refuse(options, "masked", "at most model.tokens");

@@ -33,7 +33,7 @@ struct Settings {
   bool batch_norm;
   at::ScalarType dtype;  // of the parameters
   /// From its first step on this rank gets hardly any memory; -1: none.
-  std::int64_t starved_rank;
+  std::int64_t starved_rank, greedy_rank;
 
   static Settings read(const trainhost::Options& options);
 
